@@ -1,0 +1,2 @@
+//! The links of ipc-impls, as adapters.
+fn main() {}
