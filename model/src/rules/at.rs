@@ -1,0 +1,339 @@
+//! Where a rule is asked: one process in one state. Guards answer `None` where they do not hold,
+//! so that a rule reads as a sentence of guards with `?` between them, and its effect at the end.
+
+use crate::op::{Message, Mode, Op, Process, Refusal, Ret};
+use crate::profile::{Addressing, Capacity, Notice, Order, Profile, Size};
+use crate::rule::Outcomes;
+use crate::state::{Call, Link, ProcessSet, State, Waiting};
+
+/// One process in one state of a link's model.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    /// What the link claims.
+    pub profile: &'a Profile,
+    /// The state.
+    pub state: &'a State,
+    /// The process that is asked about.
+    pub process: Process,
+}
+
+/// A pending send.
+#[derive(Clone, Copy)]
+pub struct Send {
+    /// Which link.
+    pub link: u8,
+    /// The recipient it names.
+    pub to: Option<Process>,
+    /// What it sends.
+    pub message: Message,
+}
+
+/// A pending receive.
+#[derive(Clone, Copy)]
+pub struct Receive {
+    /// Which link.
+    pub link: u8,
+    /// The sender it names.
+    pub from: Option<Process>,
+}
+
+/// `Some(())` where `condition` holds: a guard.
+fn when(condition: bool) -> Option<()> {
+    condition.then_some(())
+}
+
+impl<'a> At<'a> {
+    /// The process is in a send of this mode that has not taken effect, with a message of a size
+    /// that the link takes.
+    pub fn sends(&self, mode: Mode) -> Option<Send> {
+        let (send, its_mode) = self.send()?;
+        when(its_mode == mode && self.profile.takes_size(send.message.size))?;
+        Some(send)
+    }
+
+    /// The process is in a send of any mode, of any size.
+    pub fn send(&self) -> Option<(Send, Mode)> {
+        match *self.state.pending(self.process)? {
+            Op::Send { link, to, message, mode } => Some((Send { link, to, message }, mode)),
+            _ => None,
+        }
+    }
+
+    /// The process is in a receive of this mode that has not taken effect.
+    pub fn receives(&self, mode: Mode) -> Option<Receive> {
+        let (receive, its_mode) = self.receive()?;
+        when(its_mode == mode)?;
+        Some(receive)
+    }
+
+    /// The process is in a receive of any mode.
+    pub fn receive(&self) -> Option<(Receive, Mode)> {
+        match *self.state.pending(self.process)? {
+            Op::Receive { link, from, mode } => Some((Receive { link, from }, mode)),
+            _ => None,
+        }
+    }
+
+    /// The deadline of the process's call has passed.
+    pub fn expired(&self) -> Option<()> {
+        match self.state.call(self.process) {
+            Call::Pending { expired, .. } => when(*expired),
+            _ => None,
+        }
+    }
+
+    /// The process is not yet known to sleep.
+    pub fn awake(&self) -> Option<()> {
+        match self.state.call(self.process) {
+            Call::Pending { blocked, .. } => when(!blocked),
+            _ => None,
+        }
+    }
+
+    fn link(&self, link: u8) -> &'a Link {
+        &self.state.links[link as usize]
+    }
+
+    // Buffering.
+
+    /// How many messages wait where this send would put its own.
+    fn occupancy(&self, send: Send) -> usize {
+        self.link(send.link).queue.iter().filter(|w| self.same_place(w, send)).count()
+    }
+
+    /// Whether a waiting message lies in the queue that `send` goes to: on a direct link every
+    /// pair (symmetric) or every recipient (asymmetric) has a queue of its own.
+    fn same_place(&self, waiting: &Waiting, send: Send) -> bool {
+        match self.profile.addressing {
+            Addressing::Mailbox => true,
+            Addressing::Asymmetric => waiting.to == send.to,
+            Addressing::Symmetric => {
+                waiting.to == send.to && waiting.message.sender == send.message.sender
+            }
+        }
+    }
+
+    /// The buffer takes one more message (statement B4).
+    pub fn room(&self, send: Send) -> Option<()> {
+        when(match self.profile.capacity {
+            Capacity::Zero => false,
+            Capacity::Bounded(n) => self.occupancy(send) < n as usize,
+            Capacity::AtLeast(_) | Capacity::Unbounded => true,
+        })
+    }
+
+    /// The buffer may be full (statement B5).
+    pub fn full(&self, send: Send) -> Option<()> {
+        when(match self.profile.capacity {
+            Capacity::Zero | Capacity::Unbounded => false,
+            Capacity::Bounded(n) | Capacity::AtLeast(n) => self.occupancy(send) >= n as usize,
+        })
+    }
+
+    /// Whether this receive may take that message at all, order aside.
+    fn concerns(&self, waiting: &Waiting, receive: Receive, receiver: Process) -> bool {
+        waiting.to.is_none_or(|to| to == receiver)
+            && receive.from.is_none_or(|from| from == waiting.message.sender)
+    }
+
+    /// The places in the queue that the link's order allows this receive to take from.
+    pub fn takable(&self, receive: Receive) -> Vec<usize> {
+        let queue = &self.link(receive.link).queue;
+        let mine = || {
+            let concerns = |w: &Waiting| self.concerns(w, receive, self.process);
+            queue.iter().enumerate().filter(move |(_, w)| concerns(w))
+        };
+        match self.profile.order {
+            Order::Fifo => mine().map(|(i, _)| i).take(1).collect(),
+            Order::Unordered => mine().map(|(i, _)| i).collect(),
+            Order::Priority => {
+                let highest = mine().map(|(_, w)| w.message.priority).max();
+                let oldest = mine().find(|(_, w)| Some(w.message.priority) == highest);
+                oldest.map(|(i, _)| i).into_iter().collect()
+            }
+            Order::PerSender => {
+                let mut seen = ProcessSet::default();
+                let first = |(_, w): &(usize, &Waiting)| {
+                    let first = !seen.contains(w.message.sender);
+                    seen.insert(w.message.sender);
+                    first
+                };
+                mine().filter(first).map(|(i, _)| i).collect()
+            }
+        }
+    }
+
+    /// A message is there for this receive.
+    pub fn message(&self, receive: Receive) -> Option<()> {
+        let concerns = |w: &Waiting| self.concerns(w, receive, self.process);
+        when(self.link(receive.link).queue.iter().any(concerns))
+    }
+
+    /// No message is there for this receive.
+    pub fn empty(&self, receive: Receive) -> Option<()> {
+        when(self.message(receive).is_none())
+    }
+
+    // Rendezvous.
+
+    /// The receivers that wait for what this send brings, in a call that is willing to wait.
+    pub fn waiting_receivers(&self, send: Send) -> impl Iterator<Item = (Process, bool)> {
+        let offered = Waiting { message: send.message, to: send.to };
+        let at = *self;
+        self.state.pending_calls().filter_map(move |(receiver, op, blocked)| match *op {
+            Op::Receive { link, from, mode } => {
+                let receive = Receive { link, from };
+                let meets = link == send.link
+                    && mode != Mode::Nonblocking
+                    && at.concerns(&offered, receive, receiver);
+                meets.then_some((receiver, blocked))
+            }
+            _ => None,
+        })
+    }
+
+    /// The senders that wait with a message for this receive, in a call that is willing to wait.
+    pub fn waiting_senders(
+        &self,
+        receive: Receive,
+    ) -> impl Iterator<Item = (Process, Message, bool)> {
+        let at = *self;
+        self.state.pending_calls().filter_map(move |(sender, op, blocked)| match *op {
+            Op::Send { link, to, message, mode } => {
+                let meets = link == receive.link
+                    && mode != Mode::Nonblocking
+                    && at.profile.takes_size(message.size)
+                    && at.concerns(&Waiting { message, to }, receive, at.process);
+                meets.then_some((sender, message, blocked))
+            }
+            _ => None,
+        })
+    }
+
+    // Ends.
+
+    /// Somebody who could take what this send brings still holds an end, or nobody would be told.
+    pub fn heard(&self, send: Send) -> Option<()> {
+        let link = self.link(send.link);
+        let gone = self.gone(link.receivers, send.to);
+        when(!gone || self.notice_of_receivers(link) == Notice::Silent)
+    }
+
+    /// Nobody who could take what this send brings holds an end any more, and that is reported.
+    pub fn unheard(&self, send: Send) -> Option<()> {
+        when(self.heard(send).is_none())
+    }
+
+    /// Somebody who could send to this receive still holds an end, or nobody would be told.
+    pub fn expecting(&self, receive: Receive) -> Option<()> {
+        let link = self.link(receive.link);
+        let gone = self.gone(link.senders, receive.from);
+        when(!gone || self.notice_of_senders(link) == Notice::Silent)
+    }
+
+    /// Nobody who could send to this receive holds an end any more, and that is reported.
+    pub fn abandoned(&self, receive: Receive) -> Option<()> {
+        when(self.expecting(receive).is_none())
+    }
+
+    /// The last sender was lost by a kill rather than by closing.
+    pub fn bereft_of_sender(&self, receive: Receive) -> bool {
+        self.link(receive.link).lost_sender
+    }
+
+    /// The last receiver was lost by a kill rather than by closing.
+    pub fn bereft_of_receiver(&self, send: Send) -> bool {
+        self.link(send.link).lost_receiver
+    }
+
+    fn gone(&self, holders: ProcessSet, named: Option<Process>) -> bool {
+        named.map_or(holders.is_empty(), |p| !holders.contains(p))
+    }
+
+    fn notice_of_senders(&self, link: &Link) -> Notice {
+        if link.lost_sender {
+            self.profile.sender_killed.unwrap_or(Notice::Silent)
+        } else {
+            self.profile.sender_closed
+        }
+    }
+
+    fn notice_of_receivers(&self, link: &Link) -> Notice {
+        if link.lost_receiver {
+            self.profile.receiver_killed.unwrap_or(Notice::Silent)
+        } else {
+            self.profile.receiver_closed
+        }
+    }
+
+    // Sizes.
+
+    /// The message is larger than the link takes.
+    pub fn too_big(&self, send: Send) -> Option<()> {
+        match self.profile.size {
+            Size::UpTo(n) | Size::NonemptyUpTo(n) => when(send.message.size > n),
+            Size::Fixed(_) => None,
+        }
+    }
+
+    /// The link takes messages of one size, and this is another; or takes no empty ones.
+    pub fn wrong_size(&self, send: Send) -> Option<()> {
+        match self.profile.size {
+            Size::Fixed(n) => when(send.message.size != n),
+            Size::NonemptyUpTo(_) => when(send.message.size == 0),
+            Size::UpTo(_) => None,
+        }
+    }
+
+    // Effects.
+
+    /// The call is told `ret`; nothing else changes.
+    pub fn returns(&self, ret: Ret) -> Outcomes {
+        let mut next = self.state.clone();
+        next.set(self.process, Call::Returning(ret));
+        Some(vec![next])
+    }
+
+    /// The call is refused; nothing else changes.
+    pub fn refuses(&self, refusal: Refusal) -> Outcomes {
+        self.returns(Ret::Refused(refusal))
+    }
+
+    /// The message is placed in the buffer, and the sender goes on.
+    pub fn places(&self, send: Send) -> Outcomes {
+        let mut next = self.state.clone();
+        let waiting = Waiting { message: send.message, to: send.to };
+        next.links[send.link as usize].queue.push(waiting);
+        next.set(self.process, Call::Returning(Ret::Done));
+        Some(vec![next])
+    }
+
+    /// A message that the order allows is taken out of the buffer: one outcome for each.
+    pub fn takes(&self, receive: Receive) -> Outcomes {
+        let take = |place| {
+            let mut next = self.state.clone();
+            let waiting = next.links[receive.link as usize].queue.remove(place);
+            next.set(self.process, Call::Returning(Ret::Received(waiting.message)));
+            next
+        };
+        let outcomes: Vec<State> = self.takable(receive).into_iter().map(take).collect();
+        (!outcomes.is_empty()).then_some(outcomes)
+    }
+
+    /// Sender and receiver meet: both calls take effect in this one step.
+    pub fn meet(&self, sender: Process, message: Message, receiver: Process) -> State {
+        let mut next = self.state.clone();
+        next.set(sender, Call::Returning(Ret::Done));
+        next.set(receiver, Call::Returning(Ret::Received(message)));
+        next
+    }
+
+    /// The process sleeps in its call.
+    pub fn sleeps(&self) -> Outcomes {
+        let mut next = self.state.clone();
+        if let Call::Pending { blocked, .. } = &mut next.calls[self.process.0 as usize] {
+            *blocked = true;
+        }
+        Some(vec![next])
+    }
+}

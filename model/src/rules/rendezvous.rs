@@ -1,0 +1,188 @@
+//! No buffering (statement B2): nothing may wait in the link, so sender and receiver meet. Each
+//! meeting is one joint rule that completes both calls in one step: no sequence of two steps can
+//! express it (Lowe, *Testing for synchronisation linearisation*).
+
+use super::at::{At, Receive, Send};
+use crate::op::{Mode, Refusal};
+use crate::profile::{Capacity, Profile};
+use crate::rule::{Force::Shall, Kind, Outcomes, Rule};
+use crate::source::Source::{Clause, Statement as S};
+
+fn zero(profile: &Profile) -> bool {
+    profile.capacity == Capacity::Zero
+}
+
+/// One outcome for each receiver that waits for this send.
+fn meets_receiver(at: &At<'_>, send: Send) -> Outcomes {
+    let meet = |(receiver, _)| at.meet(at.process, send.message, receiver);
+    let outcomes: Vec<_> = at.waiting_receivers(send).map(meet).collect();
+    (!outcomes.is_empty()).then_some(outcomes)
+}
+
+/// One outcome for each sender that waits with a message for this receive.
+fn meets_sender(at: &At<'_>, receive: Receive) -> Outcomes {
+    let meet = |(sender, message, _)| at.meet(sender, message, at.process);
+    let outcomes: Vec<_> = at.waiting_senders(receive).map(meet).collect();
+    (!outcomes.is_empty()).then_some(outcomes)
+}
+
+/// The send of this mode finds nobody it could meet. A receiver that has called but is not yet
+/// known to sleep may be missed by a call that does not wait, so only sleepers count for those.
+fn sender_alone(at: &At<'_>, mode: Mode) -> Option<Send> {
+    let send = at.sends(mode)?;
+    at.heard(send)?;
+    let met = at.waiting_receivers(send).any(|(_, asleep)| asleep || mode == Mode::Blocking);
+    (!met).then_some(send)
+}
+
+/// The same for a receive.
+fn receiver_alone(at: &At<'_>, mode: Mode) -> Option<Receive> {
+    let receive = at.receives(mode)?;
+    at.expecting(receive)?;
+    let met = at.waiting_senders(receive).any(|(.., asleep)| asleep || mode == Mode::Blocking);
+    (!met).then_some(receive)
+}
+
+fn lonely_send_sleeps(at: &At<'_>) -> Outcomes {
+    let (send, mode) = at.send()?;
+    at.sends(mode)?;
+    if mode == Mode::Nonblocking || at.expired().is_some() {
+        return None;
+    }
+    at.awake()?;
+    at.heard(send)?;
+    if at.waiting_receivers(send).next().is_some() {
+        return None;
+    }
+    at.sleeps()
+}
+
+fn lonely_receive_sleeps(at: &At<'_>) -> Outcomes {
+    let (receive, mode) = at.receive()?;
+    if mode == Mode::Nonblocking || at.expired().is_some() {
+        return None;
+    }
+    at.awake()?;
+    at.expecting(receive)?;
+    if at.waiting_senders(receive).next().is_some() {
+        return None;
+    }
+    at.sleeps()
+}
+
+/// Send and receive without a buffer.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "rendezvous.meets",
+        says: "A waiting send and a waiting receive take effect together, in one step.",
+        sources: &[S("B2"), S("B7"), S("Y2"), S("Y4")],
+        force: Shall,
+        kind: Kind::Completes,
+        claimed: zero,
+        step: |at| {
+            let (send, mode) = at.send()?;
+            at.sends(mode)?;
+            if mode == Mode::Nonblocking {
+                return None;
+            }
+            at.heard(send)?;
+            meets_receiver(at, send)
+        },
+    },
+    Rule {
+        id: "rendezvous.send.waits",
+        says: "With no receiver there, send holds the sender: nothing may wait in the link.",
+        sources: &[S("B2"), S("Y2")],
+        force: Shall,
+        kind: Kind::Blocks,
+        claimed: |p| zero(p) && (p.send.blocking || p.send.timed),
+        step: lonely_send_sleeps,
+    },
+    Rule {
+        id: "rendezvous.receive.waits",
+        says: "With no sender there, receive holds the receiver.",
+        sources: &[S("B2"), S("Y4")],
+        force: Shall,
+        kind: Kind::Blocks,
+        claimed: |p| zero(p) && (p.receive.blocking || p.receive.timed),
+        step: lonely_receive_sleeps,
+    },
+    Rule {
+        id: "rendezvous.try_send.meets",
+        says: "A nonblocking send succeeds if a receiver waits: both take effect together.",
+        sources: &[S("B2"), S("Y3")],
+        force: Shall,
+        kind: Kind::Completes,
+        claimed: |p| zero(p) && p.send.nonblocking && (p.receive.blocking || p.receive.timed),
+        step: |at| {
+            let send = at.sends(Mode::Nonblocking)?;
+            at.heard(send)?;
+            meets_receiver(at, send)
+        },
+    },
+    Rule {
+        id: "rendezvous.try_send.alone.refuses",
+        says: "With no receiver waiting, a nonblocking send returns `full` and leaves nothing.",
+        sources: &[S("B2"), S("Y3")],
+        force: Shall,
+        kind: Kind::Refuses,
+        claimed: |p| zero(p) && p.send.nonblocking,
+        step: |at| {
+            sender_alone(at, Mode::Nonblocking)?;
+            at.refuses(Refusal::Full)
+        },
+    },
+    Rule {
+        id: "rendezvous.try_receive.meets",
+        says: "A nonblocking receive succeeds if a sender waits: both take effect together.",
+        sources: &[S("B2"), S("Y5")],
+        force: Shall,
+        kind: Kind::Completes,
+        claimed: |p| zero(p) && p.receive.nonblocking && (p.send.blocking || p.send.timed),
+        step: |at| {
+            let receive = at.receives(Mode::Nonblocking)?;
+            at.expecting(receive)?;
+            meets_sender(at, receive)
+        },
+    },
+    Rule {
+        id: "rendezvous.try_receive.alone.refuses",
+        says: "With no sender waiting, a nonblocking receive returns null: `empty`.",
+        sources: &[S("B2"), S("Y5")],
+        force: Shall,
+        kind: Kind::Refuses,
+        claimed: |p| zero(p) && p.receive.nonblocking,
+        step: |at| {
+            receiver_alone(at, Mode::Nonblocking)?;
+            at.refuses(Refusal::Empty)
+        },
+    },
+    Rule {
+        id: "rendezvous.send_timeout.expires",
+        says: "When its deadline has passed with no receiver there, a timed send returns \
+               `timeout` and leaves nothing.",
+        sources: &[S("B2"), Clause("Scherer & Scott 2004: a cancelled request leaves no trace")],
+        force: Shall,
+        kind: Kind::Expires,
+        claimed: |p| zero(p) && p.send.timed,
+        step: |at| {
+            at.expired()?;
+            sender_alone(at, Mode::Timed)?;
+            at.refuses(Refusal::Timeout)
+        },
+    },
+    Rule {
+        id: "rendezvous.receive_timeout.expires",
+        says: "When its deadline has passed with no sender there, a timed receive returns \
+               `timeout`.",
+        sources: &[S("B2"), Clause("Scherer & Scott 2004: a cancelled request leaves no trace")],
+        force: Shall,
+        kind: Kind::Expires,
+        claimed: |p| zero(p) && p.receive.timed,
+        step: |at| {
+            at.expired()?;
+            receiver_alone(at, Mode::Timed)?;
+            at.refuses(Refusal::Timeout)
+        },
+    },
+];

@@ -1,0 +1,112 @@
+//! The labelled transition system of one link: which states follow a call, a step, a return, a
+//! crash, or the passing of a deadline.
+
+use crate::mutant::Mutation;
+use crate::op::{Op, Process, Ret};
+use crate::profile::Profile;
+use crate::rule::{Kind, RuleId};
+use crate::rules::at::At;
+use crate::state::{Call, State};
+
+/// The rules that a profile switches on, as a transition system.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// What the link claims.
+    pub profile: Profile,
+    rules: Vec<RuleId>,
+    mutation: Option<Mutation>,
+}
+
+/// One step that a state allows: the rule that fires, and the state it leads to.
+pub type Step = (RuleId, State);
+
+impl Spec {
+    /// The specification of a link that claims this profile.
+    pub fn new(profile: Profile) -> Self {
+        let claimed = |r: &RuleId| (r.rule().claimed)(&profile) && r.rule().kind != Kind::Property;
+        Self { profile, rules: RuleId::all().filter(claimed).collect(), mutation: None }
+    }
+
+    /// The same with one defect: a specification that is wrong on purpose, to test what tests.
+    pub fn mutated(profile: Profile, mutation: Mutation) -> Self {
+        Self { mutation: Some(mutation), ..Self::new(profile) }
+    }
+
+    /// The rules of kind other than `Property` that the profile switches on.
+    pub fn rules(&self) -> &[RuleId] {
+        &self.rules
+    }
+
+    /// Label *call*: the process asks for `op`.
+    ///
+    /// # Panics
+    /// If the process is in a call already; histories and scenarios are checked for that before.
+    pub fn call(&self, state: &State, process: Process, op: Op) -> State {
+        assert_eq!(*state.call(process), Call::Running, "{process} calls twice");
+        let mut next = state.clone();
+        next.set(process, Call::Pending { op, blocked: false, expired: false });
+        next
+    }
+
+    /// Label *tau*: every step that the process's pending call may take, or that the system may
+    /// take on behalf of a dead process. Empty, for a live process in a call, means it blocks.
+    pub fn steps(&self, state: &State, process: Process) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if matches!(state.call(process), Call::Running | Call::Returning(_)) {
+            return steps;
+        }
+        let at = At { profile: &self.profile, state, process };
+        for &id in &self.rules {
+            let mut outcomes = (id.rule().step)(&at);
+            if let Some(mutation) = self.mutation {
+                outcomes = mutation(&at, id.rule(), outcomes);
+            }
+            steps.extend(outcomes.into_iter().flatten().map(|next| (id, next)));
+        }
+        steps
+    }
+
+    /// The rules that the process's pending call could follow here.
+    pub fn enabled(&self, state: &State, process: Process) -> Vec<RuleId> {
+        let mut rules: Vec<_> = self.steps(state, process).into_iter().map(|(r, _)| r).collect();
+        // A joint step is a rule of the sender's; it is the receiver's chance just as much.
+        for (other, ..) in state.pending_calls().filter(|(other, ..)| *other != process) {
+            let completes = |(_, next): &Step| matches!(next.call(process), Call::Returning(_));
+            rules.extend(self.steps(state, other).into_iter().filter(completes).map(|(r, _)| r));
+        }
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+
+    /// Label *return*: the process is told `ret`; `None` where the state does not allow it now.
+    pub fn ret(&self, state: &State, process: Process, ret: Ret) -> Option<State> {
+        (*state.call(process) == Call::Returning(ret)).then(|| {
+            let mut next = state.clone();
+            next.set(process, Call::Running);
+            next
+        })
+    }
+
+    /// Label *crash*: the process is killed, wherever it is. Its pending call has taken effect or
+    /// has not: that is decided by the steps before this label.
+    pub fn crash(&self, state: &State, process: Process) -> State {
+        let mut next = state.clone();
+        next.set(process, Call::Dead);
+        for link in &mut next.links {
+            if link.senders.contains(process) || link.receivers.contains(process) {
+                link.killed.insert(process);
+            }
+        }
+        next
+    }
+
+    /// Label *time*: the deadline of the process's pending timed call passes.
+    pub fn expire(&self, state: &State, process: Process) -> State {
+        let mut next = state.clone();
+        if let Call::Pending { expired, .. } = &mut next.calls[process.0 as usize] {
+            *expired = true;
+        }
+        next
+    }
+}
