@@ -1,1 +1,52 @@
-//! The suite.
+//! Runs any IPC link against the executable model of `ipc-model`.
+//!
+//! An [`adapter::Adapter`] tells what a link claims and how to use it; [`main`] makes it a program
+//! that serves the control protocol and is its own worker; [`run`] runs a scenario through such a
+//! program and brings back the history; [`suite`] decides, rule by rule, what came of it.
+
+pub mod adapter;
+pub mod arena;
+mod host;
+pub mod payload;
+pub mod protocol;
+pub mod run;
+pub mod worker;
+
+use std::process::ExitCode;
+
+/// The one line of an adapter's `main`: worker, host, or a word of explanation, as the environment
+/// asks.
+pub fn main(adapter: &dyn adapter::Adapter) -> ExitCode {
+    let result = if let Ok(task) = std::env::var(protocol::WORKER_VARIABLE) {
+        host::work(adapter, &task).map_err(|e| e.to_string())
+    } else if std::env::var_os(protocol::HOST_VARIABLE).is_some() {
+        host::serve(adapter).map_err(|e| e.to_string())
+    } else {
+        Err("this is an adapter: run it with `ipc-conform run`".into())
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{}: {why}", adapter.name());
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The version that a lock file pins a crate to: what an adapter was built with. Where the lock
+/// file holds several, the newest is listed last and taken.
+pub fn version_of(name: &str, lock_file: &str) -> String {
+    let entry = format!("name = \"{name}\"");
+    let mut lines = lock_file.lines();
+    let mut version = None;
+    while lines.any(|l| l == entry) {
+        version = lines.next().and_then(|l| l.strip_prefix("version = \"")?.strip_suffix('"'));
+    }
+    version.unwrap_or("unknown").into()
+}
+
+/// The kernel's release: the version of an OS facility.
+pub fn kernel_version() -> String {
+    let release = nix::sys::utsname::uname().map(|u| u.release().to_string_lossy().into_owned());
+    release.unwrap_or_else(|_| "unknown".into())
+}

@@ -49,11 +49,15 @@ pub struct Scenario {
     /// What each process does.
     pub processes: Vec<Script>,
     /// How long timed calls wait, in nanoseconds.
-    #[serde(default = "default_patience")]
+    #[serde(default = "default_timeout")]
     pub timeout: u64,
+    /// Where not empty: the calls are made one after the other, by one thread that holds every
+    /// end, and this says whose call is next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Process>,
 }
 
-fn default_patience() -> u64 {
+fn default_timeout() -> u64 {
     Scenario::TIMEOUT
 }
 
@@ -216,6 +220,7 @@ impl ScenarioBuilder {
                 links: vec![ends],
                 processes: vec![Script::default(); width],
                 timeout: Scenario::TIMEOUT,
+                order: Vec::new(),
             },
             addressing: profile.addressing,
             sent: vec![0; width],

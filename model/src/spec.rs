@@ -18,7 +18,7 @@ pub struct Spec {
 }
 
 /// One step that a state allows: the rule that fires, and the state it leads to.
-pub type Step = (RuleId, State);
+pub(crate) type Step = (RuleId, State);
 
 impl Spec {
     /// The specification of a link that claims this profile.
@@ -50,7 +50,7 @@ impl Spec {
 
     /// Label *tau*: every step that the process's pending call may take, or that the system may
     /// take on behalf of a dead process. Empty, for a live process in a call, means it blocks.
-    pub fn steps(&self, state: &State, process: Process) -> Vec<Step> {
+    pub fn steps(&self, state: &State, process: Process) -> Vec<(RuleId, State)> {
         let mut steps = Vec::new();
         if matches!(state.call(process), Call::Running | Call::Returning(_)) {
             return steps;

@@ -1,0 +1,232 @@
+//! A worker: one process of a scenario. It plays its script against its endpoints and writes down
+//! what happened.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use ipc_model::{Message, Mode, Op, Process, Refusal, Ret, Scenario, Step};
+
+use crate::adapter::{Delivery, Endpoint, Failure, Parcel};
+use crate::arena::{Arena, Record, now};
+use crate::payload;
+
+/// How long a worker looks for a peer to fall asleep, or to return, before it goes on anyway.
+/// What it then did not see, the verdict does not claim.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Between two looks at a sleeping peer.
+const LOOK: Duration = Duration::from_micros(100);
+
+/// The endpoints that one process holds, by link.
+pub type Endpoints = HashMap<u8, Box<dyn Endpoint>>;
+
+/// One process of a scenario.
+pub struct Worker<'a> {
+    arena: &'a Arena,
+    scenario: &'a Scenario,
+    process: Process,
+    endpoints: Endpoints,
+    known: Vec<Message>,
+    /// The bytes of every message it sends, made before the clock runs.
+    bytes: HashMap<(u32, u32), Vec<u8>>,
+    next_call: u32,
+}
+
+impl<'a> Worker<'a> {
+    /// A worker that holds these endpoints.
+    pub fn new(
+        arena: &'a Arena,
+        scenario: &'a Scenario,
+        process: Process,
+        endpoints: Endpoints,
+    ) -> Self {
+        let own = scenario.calls(process).filter_map(Op::message);
+        let bytes = own.map(|m| ((m.sequence, m.size), payload::bytes(&m))).collect();
+        let known = scenario.messages().collect();
+        Self { arena, scenario, process, endpoints, known, bytes, next_call: 0 }
+    }
+
+    /// Says it is ready, waits for the start, plays the whole script, and keeps its ends until
+    /// the scenario is over.
+    pub fn play(mut self) {
+        self.arena.ready(self.process);
+        while !self.arena.started() {
+            if self.arena.stopped() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        for step in &self.scenario.processes[self.process.0 as usize].0 {
+            self.step(step);
+        }
+        self.arena.finish(self.process);
+        while !self.arena.stopped() {
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Plays one step.
+    pub fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Call(op) => self.call(op),
+            Step::AwaitBlocked { process, call } => {
+                self.arena.set_awaiting(self.process, true);
+                self.await_blocked(process, call);
+                self.arena.set_awaiting(self.process, false);
+            }
+            Step::AwaitReturn { process, call } => {
+                self.arena.set_awaiting(self.process, true);
+                self.await_return(process, call);
+                self.arena.set_awaiting(self.process, false);
+            }
+            Step::Kill { process } => self.kill(process),
+        }
+    }
+
+    fn call(&mut self, op: Op) {
+        let call = self.next_call;
+        self.next_call += 1;
+        let timeout = Duration::from_nanos(self.scenario.timeout);
+        let arena = self.arena;
+        let process = self.process;
+        let record = |time, result: Result<Ret, Failure>| {
+            let record = match result {
+                Ok(ret) => Record::Return { call, ret },
+                Err(Failure::Unsupported) => Record::Unsupported { call },
+                Err(failure) => match refusal(&failure) {
+                    Some(refusal) => Record::Return { call, ret: Ret::Refused(refusal) },
+                    None => {
+                        eprintln!("{process} {op}: {failure}");
+                        Record::Odd { call }
+                    }
+                },
+            };
+            arena.ret(process, time, record);
+        };
+        if let Op::Close { link } = op {
+            let endpoint = self.endpoints.remove(&link);
+            arena.call(process, call);
+            drop(endpoint);
+            return record(now(), Ok(Ret::Done));
+        }
+        let Some(endpoint) = self.endpoints.get_mut(&op.link()) else {
+            arena.call(process, call);
+            return record(now(), Err(Failure::Other("the end is closed already".into())));
+        };
+        match op {
+            Op::Send { to, message, mode, .. } => {
+                let bytes = &self.bytes[&(message.sequence, message.size)];
+                let parcel = Parcel { bytes, priority: message.priority, to };
+                arena.call(process, call);
+                let result = match mode {
+                    Mode::Blocking => endpoint.send(parcel),
+                    Mode::Nonblocking => endpoint.try_send(parcel),
+                    Mode::Timed => endpoint.send_timeout(parcel, timeout),
+                };
+                record(now(), result.map(|()| Ret::Done));
+            }
+            Op::Receive { from, mode, .. } => {
+                arena.call(process, call);
+                let result = match mode {
+                    Mode::Blocking => endpoint.receive(from),
+                    Mode::Nonblocking => endpoint.try_receive(from),
+                    Mode::Timed => endpoint.receive_timeout(from, timeout),
+                };
+                let time = now();
+                record(time, result.map(|delivery| recognise(&delivery, &self.known)));
+            }
+            Op::Close { .. } => unreachable!("done above"),
+        }
+    }
+
+    /// Whether the other process is in the call, and its thread sleeps.
+    fn sleeps(&self, process: Process, call: u32) -> bool {
+        self.arena.in_call(process) == Some(call) && sleeping(self.arena.identity(process))
+    }
+
+    /// Waits until the other process has been seen asleep in its call three times in a row, or is
+    /// still in it when patience ends (some links wait by spinning), or has left it.
+    fn await_blocked(&self, process: Process, call: u32) {
+        let begun = Instant::now();
+        let mut seen = 0;
+        while self.arena.returned(process) <= call && !self.arena.stopped() {
+            let before = now();
+            let asleep = self.sleeps(process, call);
+            seen = if asleep { seen + 1 } else { 0 };
+            let spins = begun.elapsed() > PATIENCE && self.arena.in_call(process) == Some(call);
+            if seen == 3 || spins {
+                // It had not returned at `before`: the record of that comes later.
+                let blocked = Record::Blocked { process, call };
+                return self.arena.note(self.process, before, blocked);
+            }
+            if begun.elapsed() > 4 * PATIENCE {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn await_return(&self, process: Process, call: u32) {
+        let begun = Instant::now();
+        while self.arena.returned(process) <= call && !self.arena.stopped() {
+            if begun.elapsed() > 4 * PATIENCE {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Kills the other worker's process, and waits until it is dead: a zombie or gone, its
+    /// descriptors closed.
+    fn kill(&self, process: Process) {
+        let (pid, _) = self.arena.identity(process);
+        let victim = nix::unistd::Pid::from_raw(pid as i32);
+        if pid == 0 || pid == std::process::id() {
+            eprintln!("{process} shares a process with its killer, so it stays alive");
+            return;
+        }
+        if let Err(error) = nix::sys::signal::kill(victim, nix::sys::signal::Signal::SIGKILL) {
+            eprintln!("cannot kill {process}: {error}");
+            return;
+        }
+        while !matches!(state_of(pid, pid), None | Some('Z' | 'X')) {
+            std::thread::sleep(LOOK);
+        }
+        self.arena.note(self.process, now(), Record::Killed { process });
+    }
+}
+
+fn recognise(delivery: &Delivery, known: &[Message]) -> Ret {
+    let ret = payload::recognise(&delivery.bytes, known);
+    match (ret, delivery.sender) {
+        // A link that names the wrong sender has delivered a message that nobody sent so.
+        (Ret::Received(message), Some(sender)) if sender != message.sender => {
+            Ret::Received(Message { sender, ..message })
+        }
+        _ => ret,
+    }
+}
+
+fn refusal(failure: &Failure) -> Option<Refusal> {
+    Some(match failure {
+        Failure::Full => Refusal::Full,
+        Failure::Empty => Refusal::Empty,
+        Failure::Timeout => Refusal::Timeout,
+        Failure::Closed => Refusal::Closed,
+        Failure::TooBig => Refusal::TooBig,
+        Failure::WrongSize => Refusal::WrongSize,
+        Failure::Unsupported | Failure::Other(_) => return None,
+    })
+}
+
+/// The state letter of a thread, as procfs tells it; `None` if there is no such thread.
+pub fn state_of(pid: u32, tid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    // The name is in parentheses and may itself hold any character.
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Whether the thread sleeps until something happens.
+pub fn sleeping((pid, tid): (u32, u32)) -> bool {
+    matches!(state_of(pid, tid), Some('S' | 'D'))
+}
