@@ -6,13 +6,22 @@
 
 pub mod adapter;
 pub mod arena;
+pub mod catalogue;
+pub mod deviation;
+pub mod generate;
 mod host;
 pub mod payload;
 pub mod protocol;
+pub mod replay;
+pub mod report;
 pub mod run;
+pub mod suite;
 pub mod worker;
 
 use std::process::ExitCode;
+
+/// Why a cell is inconclusive that the user did not ask for.
+pub const NOT_ASKED: &str = "not asked for";
 
 /// The one line of an adapter's `main`: worker, host, or a word of explanation, as the environment
 /// asks.

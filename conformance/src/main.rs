@@ -1,2 +1,11 @@
-//! The program.
-fn main() {}
+//! `ipc-conform`: is this inter-process communication correct?
+
+mod program;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    program::Arguments::parse().run()
+}

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -64,6 +64,17 @@ struct Running {
 }
 
 static RUNS: AtomicU64 = AtomicU64::new(0);
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Asks every run to end soon and cleanly.
+pub fn interrupt() {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+/// Whether [`interrupt`] has been called.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
 
 impl Host {
     /// Starts the adapter program and asks what it is. `folder` is for its files.
@@ -110,6 +121,8 @@ impl Host {
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(log)
+                // Ctrl-C is for the runner, which then lets the adapter clean up.
+                .process_group(0)
                 .spawn()
                 .map_err(|e| format!("cannot start {}: {e}", self.program.display()))?;
             let requests = process.stdin.take().expect("piped");
@@ -162,14 +175,20 @@ impl Host {
     }
 
     /// Runs the scenario on the configuration `link`, and waits until everybody is through or
-    /// nothing has moved for `patience`.
+    /// nothing has moved for `patience`. Where `explains` says of the history so far that it may
+    /// not end like this, it is watched for ten times as long before it counts as ended.
     pub fn run(
         &mut self,
         link: &str,
         scenario: &Scenario,
         way: Way,
         patience: Duration,
+        explains: &dyn Fn(&History) -> bool,
     ) -> Execution {
+        if interrupted() {
+            let end = End::Broken("interrupted".into());
+            return Execution { history: History::default(), end };
+        }
         let number = RUNS.fetch_add(1, Ordering::Relaxed);
         let folder = self.folder.join(number.to_string());
         let execution = match self.prepare(&folder, scenario) {
@@ -184,7 +203,7 @@ impl Host {
                     arena: folder.join("arena"),
                     places,
                 };
-                self.execute(run, &arena, patience)
+                self.execute(run, &arena, patience, explains)
             }
             Err(why) => Execution { history: History::default(), end: End::Broken(why) },
         };
@@ -199,7 +218,13 @@ impl Host {
         Arena::create(&path, scenario.width()).map_err(|e| format!("{}: {e}", path.display()))
     }
 
-    fn execute(&mut self, run: Run, arena: &Arena, patience: Duration) -> Execution {
+    fn execute(
+        &mut self,
+        run: Run,
+        arena: &Arena,
+        patience: Duration,
+        explains: &dyn Fn(&History) -> bool,
+    ) -> Execution {
         let scenario = run.scenario.clone();
         let (link, places) = (run.link.clone(), run.places.clone());
         let broken = |why| Execution { history: History::default(), end: End::Broken(why) };
@@ -212,7 +237,10 @@ impl Host {
         let end = match self.wait_ready(arena, scenario.width()) {
             Ok(()) => {
                 arena.go();
-                self.watch(arena, patience)
+                self.watch(arena, patience).and_then(|()| {
+                    let so_far = History { quiescent: true, ..history(arena, &scenario)? };
+                    if explains(&so_far) { Ok(()) } else { self.watch(arena, 10 * patience) }
+                })
             }
             Err(why) => Err(why),
         };

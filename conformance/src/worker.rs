@@ -139,28 +139,33 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Whether the other process is in the call, and its thread sleeps.
-    fn sleeps(&self, process: Process, call: u32) -> bool {
-        self.arena.in_call(process) == Some(call) && sleeping(self.arena.identity(process))
-    }
-
     /// Waits until the other process has been seen asleep in its call three times in a row, or is
     /// still in it when patience ends (some links wait by spinning), or has left it.
-    fn await_blocked(&self, process: Process, call: u32) {
+    fn await_blocked(&self, process: Process, awaited: u32) {
+        let any = awaited == Step::ANY_CALL;
+        let over = || {
+            let left = !any && self.arena.returned(process) > awaited;
+            left || self.arena.is_finished(process) || self.arena.stopped()
+        };
         let begun = Instant::now();
-        let mut seen = 0;
-        while self.arena.returned(process) <= call && !self.arena.stopped() {
+        let mut seen = (0, None);
+        let mut entered = (Instant::now(), None);
+        while !over() && begun.elapsed() < 4 * PATIENCE {
             let before = now();
-            let asleep = self.sleeps(process, call);
-            seen = if asleep { seen + 1 } else { 0 };
-            let spins = begun.elapsed() > PATIENCE && self.arena.in_call(process) == Some(call);
-            if seen == 3 || spins {
-                // It had not returned at `before`: the record of that comes later.
-                let blocked = Record::Blocked { process, call };
-                return self.arena.note(self.process, before, blocked);
+            let inside = self.arena.in_call(process).filter(|c| any || *c == awaited);
+            if entered.1 != inside {
+                entered = (Instant::now(), inside);
             }
-            if begun.elapsed() > 4 * PATIENCE {
-                return;
+            let asleep = inside.filter(|_| sleeping(self.arena.identity(process)));
+            seen = if asleep.is_some() && asleep == seen.1 {
+                (seen.0 + 1, asleep)
+            } else {
+                (1, asleep)
+            };
+            let spins = inside.filter(|_| entered.0.elapsed() > PATIENCE);
+            if let Some(call) = asleep.filter(|_| seen.0 >= 3).or(spins) {
+                // It had not returned at `before`: the record of that comes later.
+                return self.arena.note(self.process, before, Record::Blocked { process, call });
             }
             std::thread::sleep(LOOK);
         }

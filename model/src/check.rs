@@ -7,6 +7,7 @@
 //! ([`shrink`]).
 
 mod attribute;
+mod exercised;
 pub mod frontier;
 mod shrink;
 
@@ -17,6 +18,8 @@ use crate::rule::RuleId;
 use crate::spec::Spec;
 use crate::verdict::{Counterexample, Got, Verdict};
 use frontier::{Frontier, Refuted};
+
+pub use exercised::exercised;
 
 /// How much work a check may do before it gives up as inconclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

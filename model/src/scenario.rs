@@ -17,7 +17,7 @@ pub enum Step {
     AwaitBlocked {
         /// Who is watched.
         process: Process,
-        /// Which of its calls.
+        /// Which of its calls; [`Step::ANY_CALL`] for whichever it first sleeps in.
         call: u32,
     },
     /// Go on once the other process has returned from its `call`-th call (from 0).
@@ -32,6 +32,11 @@ pub enum Step {
         /// Who is killed.
         process: Process,
     },
+}
+
+impl Step {
+    /// For `AwaitBlocked`: any call.
+    pub const ANY_CALL: u32 = u32::MAX;
 }
 
 /// What one process does.
@@ -234,6 +239,13 @@ impl ScenarioBuilder {
         self
     }
 
+    /// Adds a process that holds no end: it watches, and kills. Answers its number.
+    pub fn observer(&mut self) -> u16 {
+        self.scenario.processes.push(Script::default());
+        self.sent.push(0);
+        self.scenario.width() as u16 - 1
+    }
+
     /// The length of the messages that follow.
     pub fn size(&mut self, size: u32) -> &mut Self {
         self.size = size;
@@ -285,6 +297,12 @@ impl ScenarioBuilder {
     /// `process` waits until `other` sleeps in the last call added for it so far.
     pub fn await_blocked(&mut self, process: u16, other: u16) -> &mut Self {
         let call = self.last_call(other);
+        self.step(process, Step::AwaitBlocked { process: Process(other), call })
+    }
+
+    /// `process` waits until `other` sleeps in whichever of its calls.
+    pub fn await_blocked_somewhere(&mut self, process: u16, other: u16) -> &mut Self {
+        let call = Step::ANY_CALL;
         self.step(process, Step::AwaitBlocked { process: Process(other), call })
     }
 

@@ -1,0 +1,106 @@
+//! Finds adapters, and builds them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The adapters that the main job runs.
+pub const DEFAULT: &[&str] = &[
+    "std-mpsc",
+    "crossbeam-channel",
+    "flume",
+    "ipc-channel",
+    "pipe",
+    "seqpacket",
+    "posix-mq",
+    "own",
+];
+
+/// What a user names: an adapter and perhaps one of its configurations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Name of the adapter's folder, or path of an adapter program.
+    pub adapter: String,
+    /// The configuration; `None` for all of them.
+    pub link: Option<String>,
+}
+
+impl Selection {
+    /// Reads `adapter`, `adapter/configuration`, or the path of a program (it begins with `.` or
+    /// `/`).
+    pub fn parse(text: &str) -> Self {
+        if text.starts_with(['.', '/']) {
+            return Self { adapter: text.into(), link: None };
+        }
+        match text.split_once('/') {
+            Some((adapter, link)) => Self { adapter: adapter.into(), link: Some(link.into()) },
+            None => Self { adapter: text.into(), link: None },
+        }
+    }
+
+    /// Whether it is the path of a program rather than the name of an adapter.
+    pub fn is_program(&self) -> bool {
+        self.adapter.starts_with(['.', '/'])
+    }
+}
+
+/// The folder that holds the project.
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// The names of all adapters of this project, sorted.
+///
+/// # Errors
+/// If the folder of the adapters cannot be read.
+pub fn adapters() -> Result<Vec<String>, String> {
+    let folder = workspace().join("conformance/adapters");
+    let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut names: Vec<String> = entries
+        .filter_map(Result::ok)
+        .filter(|e| e.path().join("Cargo.toml").exists())
+        .filter_map(|e| e.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Those of `known` that are nearest to `name`, the best first.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut scored: Vec<(f64, &str)> =
+        known.into_iter().map(|k| (strsim::jaro_winkler(name, k), k)).collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    scored.into_iter().take_while(|(score, _)| *score > 0.6).take(3).map(|(_, k)| k).collect()
+}
+
+/// Builds these adapters and answers where their programs are, in the same order.
+///
+/// # Errors
+/// The compiler's first error, or that there is no compiler.
+pub fn build(names: &[String]) -> Result<Vec<PathBuf>, String> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace()).args(["build", "--release", "--message-format=json"]);
+    for name in names {
+        command.args(["-p", &format!("adapter-{name}")]);
+    }
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| format!("cannot run cargo to build the adapters: {e}"))?;
+    let messages: Vec<serde_json::Value> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    if !output.status.success() {
+        let error = messages.iter().find(|m| m["message"]["level"] == "error");
+        let text = error.and_then(|m| m["message"]["rendered"].as_str()).unwrap_or("see above");
+        return Err(format!("an adapter does not compile: {text}"));
+    }
+    let program = |name: &String| {
+        let package = format!("adapter-{name}");
+        let built = messages.iter().find(|m| m["target"]["name"] == package.as_str());
+        let path = built.and_then(|m| m["executable"].as_str()).map(PathBuf::from);
+        path.ok_or_else(|| format!("cargo built no program {package}"))
+    };
+    names.iter().map(program).collect()
+}

@@ -1,0 +1,85 @@
+//! Known deviations: red cells that somebody has looked at, with the reason. One that no longer
+//! occurs fails the run until it is removed.
+
+use serde::Deserialize;
+
+use crate::report::{CellVerdict, Report};
+
+/// One reviewed deviation.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deviation {
+    /// `adapter/configuration`, or `adapter/*`.
+    pub link: String,
+    /// Name of the rule.
+    pub rule: String,
+    /// The verdict that is known.
+    pub verdict: CellVerdict,
+    /// Why it is so, and where that is documented.
+    pub reason: String,
+    /// The versions it was seen in; every version, if empty.
+    #[serde(default)]
+    pub versions: Vec<String>,
+    /// How the verdict comes about: a rare one is not stale where it fails to show.
+    #[serde(default)]
+    pub racy: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    deviation: Vec<Deviation>,
+}
+
+/// Reads the file of known deviations.
+///
+/// # Errors
+/// What is wrong with it, with the line; a rule that does not exist; a reason that is missing.
+pub fn parse(text: &str) -> Result<Vec<Deviation>, String> {
+    let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
+    for deviation in &file.deviation {
+        if ipc_model::RuleId::of(&deviation.rule).is_none() {
+            return Err(format!("a deviation names the rule {:?}: there is none", deviation.rule));
+        }
+        if deviation.reason.trim().is_empty() {
+            let (link, rule) = (&deviation.link, &deviation.rule);
+            return Err(format!("the deviation of {link} from {rule} has no reason"));
+        }
+    }
+    Ok(file.deviation)
+}
+
+/// Marks the cells that deviate as known, and answers the deviations that did not occur although
+/// their link was run.
+pub fn apply<'a>(deviations: &'a [Deviation], report: &mut Report) -> Vec<&'a Deviation> {
+    let mut stale = Vec::new();
+    for deviation in deviations {
+        let matches = |link: &str| match deviation.link.strip_suffix("/*") {
+            Some(adapter) => link.split('/').next() == Some(adapter),
+            None => link == deviation.link,
+        };
+        let concerned: Vec<String> = report
+            .links
+            .iter()
+            .filter(|l| matches(&l.name))
+            .filter(|l| deviation.versions.is_empty() || deviation.versions.contains(&l.version))
+            .map(|l| l.name.clone())
+            .collect();
+        let mut occurs = concerned.is_empty() || deviation.racy;
+        for cell in &mut report.cells {
+            let here = concerned.contains(&cell.link) && cell.rule == deviation.rule;
+            if here && cell.verdict == deviation.verdict {
+                cell.known = Some(deviation.reason.clone());
+                occurs = true;
+            }
+        }
+        let asked = |c: &crate::report::Cell| {
+            concerned.contains(&c.link) && c.rule == deviation.rule && c.why != crate::NOT_ASKED
+        };
+        if !occurs && report.cells.iter().any(asked) {
+            stale.push(deviation);
+        }
+    }
+    stale
+}

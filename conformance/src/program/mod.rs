@@ -1,0 +1,209 @@
+//! The commands of `ipc-conform`.
+
+mod check;
+mod replay;
+mod rules;
+mod run;
+mod temporary;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipc_conformance::suite::Plan;
+
+/// Is this inter-process communication correct? Holds links against an executable formal model.
+///
+/// Without a command: builds and checks the default links, prints the matrix of rules and links,
+/// and writes report.json and report.html.
+#[derive(Parser)]
+#[command(name = "ipc-conform", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists the links with what they claim.
+    List,
+    /// Lists the rules: what they say, what they rest on, what shows and what breaks them.
+    Rules {
+        /// Only rules that match, such as `send.*`.
+        #[arg(default_value = "*")]
+        glob: String,
+    },
+    /// Explains one rule in full.
+    Explain {
+        /// Name of the rule, such as `send.full.blocks`.
+        rule: String,
+    },
+    /// Runs the suite on links.
+    Run(RunArguments),
+    /// Judges a counterexample again.
+    Replay {
+        /// A replay file that a run has written.
+        file: PathBuf,
+        /// Runs its scenario again, too, on the link as it is now.
+        #[arg(long)]
+        run: bool,
+    },
+    /// Decides whether a recorded history is legal.
+    Check(CheckArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    /// `adapter`, `adapter/configuration`, or the path of an adapter program. Default: the links
+    /// of the main job.
+    pub(crate) links: Vec<String>,
+    /// Only rules that match, such as `order.*`.
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// How much is run.
+    #[arg(long, value_enum, default_value_t = Level::Quick)]
+    pub(crate) level: Level,
+    /// The seed of the random scenarios: the same seed gives the same ones.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Where the report goes. Default: `target/ipc-conform` of the project.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// The file of known deviations. Default: the project's own.
+    #[arg(long)]
+    pub(crate) deviations: Option<PathBuf>,
+}
+
+impl Default for RunArguments {
+    fn default() -> Self {
+        Self {
+            links: Vec::new(),
+            rule: None,
+            level: Level::Quick,
+            seed: 1,
+            out: None,
+            deviations: None,
+        }
+    }
+}
+
+/// How much of the suite is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// Seconds for a link.
+    Quick,
+    /// A minute for a link.
+    Standard,
+    /// As long as it takes to see rare races.
+    Deep,
+}
+
+impl Level {
+    fn plan(self, seed: u64) -> Plan {
+        match self {
+            Level::Quick => Plan { random: 40, repeat: 1, seed },
+            Level::Standard => Plan { random: 1_000, repeat: 20, seed },
+            Level::Deep => Plan { random: 20_000, repeat: 400, seed },
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Level::Quick => "quick",
+            Level::Standard => "standard",
+            Level::Deep => "deep",
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct CheckArguments {
+    /// The history; `-` for standard input.
+    pub(crate) history: PathBuf,
+    /// What the link claims: `unbounded`, `rendezvous`, `bounded:N`, or a JSON object. Default:
+    /// the profile in the history's first line.
+    #[arg(long)]
+    pub(crate) profile: Option<String>,
+    /// How the verdict is printed.
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub(crate) format: CheckFormat,
+}
+
+/// How a verdict is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// In words, with the picture.
+    Text,
+    /// As one JSON object.
+    Json,
+}
+
+/// All is well.
+const WELL: u8 = 0;
+/// A rule fails.
+const FAILS: u8 = 1;
+/// The command line or the environment is at fault.
+const USAGE: u8 = 2;
+/// Nothing fails, but something could not be decided.
+const INCONCLUSIVE: u8 = 3;
+
+impl Arguments {
+    /// Carries the command out; what went wrong is on standard error.
+    pub(crate) fn run(self) -> ExitCode {
+        let result = match self.command {
+            None => run::run(&RunArguments::default()),
+            Some(Command::List) => run::list(),
+            Some(Command::Rules { glob }) => rules::list(&glob),
+            Some(Command::Explain { rule }) => rules::explain(&rule),
+            Some(Command::Run(arguments)) => run::run(&arguments),
+            Some(Command::Replay { file, run }) => replay::replay(&file, run),
+            Some(Command::Check(arguments)) => check::check(&arguments),
+        };
+        match result {
+            Ok(code) => ExitCode::from(code),
+            Err(why) => {
+                eprintln!("ipc-conform: {why:#}");
+                ExitCode::from(USAGE)
+            }
+        }
+    }
+}
+
+/// Whether the name matches the glob, in which `*` stands for anything.
+fn matches(glob: &str, name: &str) -> bool {
+    match glob.split_once('*') {
+        None => glob == name,
+        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len()).any(|i| rest.is_char_boundary(i) && matches(tail, &rest[i..]))
+        }),
+    }
+}
+
+/// The rules that match.
+///
+/// # Errors
+/// That none does, with the nearest names.
+fn select_rules(glob: &str) -> anyhow::Result<Vec<ipc_model::RuleId>> {
+    let selected: Vec<_> =
+        ipc_model::RuleId::all().filter(|r| matches(glob, r.rule().id)).collect();
+    if selected.is_empty() {
+        let known = ipc_model::RuleId::all().map(|r| r.rule().id);
+        let nearest = ipc_conformance::catalogue::nearest(glob, known).join(", ");
+        anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
+    }
+    Ok(selected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        assert!(matches("*", "send.full.blocks"));
+        assert!(matches("send.*", "send.full.blocks"));
+        assert!(matches("*.full.*", "send.full.blocks"));
+        assert!(!matches("send.*", "try_send.full.refuses"));
+        assert!(!matches("send", "send.full.blocks"));
+    }
+}

@@ -1,0 +1,295 @@
+//! The main job: builds links, runs the suite on them, prints the matrix, writes the report.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use ipc_conformance::adapter::Claim;
+use ipc_conformance::catalogue::{self, Selection};
+use ipc_conformance::deviation;
+use ipc_conformance::report::{
+    CellVerdict, Report, ReportLink, ReportRule, html, text, visible_rules,
+};
+use ipc_conformance::run::{Host, interrupt};
+use ipc_conformance::suite::{self, LinkResult, Plan};
+use ipc_model::RuleSet;
+
+use super::{FAILS, INCONCLUSIVE, RunArguments, USAGE, WELL, temporary};
+
+/// One link that is going to be run.
+struct Job {
+    program: PathBuf,
+    claim: Claim,
+    place: usize,
+}
+
+pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
+    let begun = Instant::now();
+    let only: Option<RuleSet> = match &arguments.rule {
+        Some(glob) => Some(super::select_rules(glob)?.into_iter().collect()),
+        None => None,
+    };
+    let deviations = read_deviations(arguments.deviations.as_deref())?;
+    let out = arguments.out.clone().unwrap_or_else(|| target().join("ipc-conform"));
+    std::fs::create_dir_all(out.join("replay"))
+        .with_context(|| format!("cannot write to {}", out.display()))?;
+    ctrlc::set_handler(interrupt).context("cannot catch Ctrl-C")?;
+
+    let folder = temporary::folder()?;
+    let (mut report, jobs) = prepare(arguments, folder.path())?;
+    let plan = arguments.level.plan(arguments.seed);
+    run_all(&mut report, jobs, plan, only, folder.path(), &out)?;
+    drop(folder);
+
+    let stale = deviation::apply(&deviations, &mut report);
+    write(&report, &out)?;
+    print(&report, &out);
+    for deviation in &stale {
+        let (link, rule) = (&deviation.link, &deviation.rule);
+        eprintln!("stale: {link} no longer deviates from {rule}: remove the deviation");
+    }
+    println!("report: {} and report.json", out.join("report.html").display());
+    println!(
+        "seed {}, level {}, {:.1} s",
+        report.seed,
+        report.level,
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(exit_code(&report, only.is_some(), !stale.is_empty()))
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| catalogue::workspace().join("target"), PathBuf::from)
+}
+
+fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviation>> {
+    let own = catalogue::workspace().join("conformance/deviations.toml");
+    let file = file.unwrap_or(&own);
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    deviation::parse(&text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))
+}
+
+/// Builds the adapters and asks them what they claim.
+fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, Vec<Job>)> {
+    let selections = select(&arguments.links)?;
+    let mut names: Vec<String> =
+        selections.iter().filter(|s| !s.is_program()).map(|s| s.adapter.clone()).collect();
+    names.sort();
+    names.dedup();
+    let built: BTreeMap<String, PathBuf> = if names.is_empty() {
+        BTreeMap::new()
+    } else {
+        let programs = catalogue::build(&names).map_err(anyhow::Error::msg)?;
+        names.into_iter().zip(programs).collect()
+    };
+    let mut report = empty_report(arguments);
+    let mut jobs = Vec::new();
+    for selection in &selections {
+        let program = match built.get(&selection.adapter) {
+            Some(program) => program.clone(),
+            None => PathBuf::from(&selection.adapter),
+        };
+        let host = Host::start(&program, &folder.join("hello"))
+            .map_err(|why| anyhow::anyhow!("adapter {}: {why}", selection.adapter))?;
+        let wanted = |c: &&Claim| selection.link.as_ref().is_none_or(|l| *l == c.link);
+        let claims: Vec<&Claim> = host.claims.iter().filter(wanted).collect();
+        if claims.is_empty() {
+            let link = selection.link.clone().unwrap_or_default();
+            let known = host.claims.iter().map(|c| c.link.as_str());
+            let nearest = catalogue::nearest(&link, known).join(", ");
+            bail!("{} has no link {link:?}; the nearest are: {nearest}", selection.adapter);
+        }
+        for claim in claims {
+            report.links.push(ReportLink {
+                name: format!("{}/{}", host.name, claim.link),
+                version: host.version.clone(),
+                profile: claim.profile,
+                documented: claim.documented.clone(),
+                runs: 0,
+            });
+            let (program, claim) = (program.clone(), claim.clone());
+            jobs.push(Job { program, claim, place: report.links.len() - 1 });
+        }
+    }
+    Ok((report, jobs))
+}
+
+fn select(links: &[String]) -> anyhow::Result<Vec<Selection>> {
+    let known = catalogue::adapters().map_err(anyhow::Error::msg)?;
+    if links.is_empty() {
+        return Ok(catalogue::DEFAULT.iter().map(|name| Selection::parse(name)).collect());
+    }
+    let selections: Vec<Selection> = links.iter().map(|l| Selection::parse(l)).collect();
+    for selection in &selections {
+        if selection.is_program() {
+            if !Path::new(&selection.adapter).exists() {
+                bail!("{}: there is no such program", selection.adapter);
+            }
+        } else if !known.contains(&selection.adapter) {
+            let names = catalogue::nearest(&selection.adapter, known.iter().map(String::as_str));
+            let nearest = if names.is_empty() { known.join(", ") } else { names.join(", ") };
+            bail!("no adapter is called {:?}; the nearest are: {nearest}", selection.adapter);
+        }
+    }
+    Ok(selections)
+}
+
+fn empty_report(arguments: &RunArguments) -> Report {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let environment = [
+        ("kernel", ipc_conformance::kernel_version()),
+        ("architecture", std::env::consts::ARCH.into()),
+        ("processors", cores.to_string()),
+    ];
+    Report {
+        format: Report::FORMAT.into(),
+        suite: env!("CARGO_PKG_VERSION").into(),
+        seed: arguments.seed,
+        level: arguments.level.word().into(),
+        environment: environment.into_iter().map(|(k, v)| (k.into(), v)).collect(),
+        links: Vec::new(),
+        rules: visible_rules().map(|r| ReportRule::of(r.rule())).collect(),
+        cells: Vec::new(),
+    }
+}
+
+/// Two links at a time: each takes little more than a processor, and mostly waits.
+const AT_ONCE: usize = 2;
+
+fn run_all(
+    report: &mut Report,
+    jobs: Vec<Job>,
+    plan: Plan,
+    only: Option<RuleSet>,
+    folder: &Path,
+    out: &Path,
+) -> anyhow::Result<()> {
+    let total = jobs.iter().map(|j| suite::size(&j.claim, plan)).sum();
+    let bar = ProgressBar::new(total).with_style(
+        ProgressStyle::with_template("{bar:30} {pos}/{len} scenarios, {elapsed}, {msg}")
+            .context("progress bar")?,
+    );
+    let queue = Mutex::new(VecDeque::from(jobs));
+    let results = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for number in 0..AT_ONCE {
+            let (queue, results, bar) = (&queue, &results, &bar);
+            let folder = folder.join(number.to_string());
+            scope.spawn(move || {
+                while let Some(job) = lock(queue).pop_front() {
+                    bar.set_message(job.claim.link.clone());
+                    let place = job.place;
+                    let result = run_job(&job, plan, only, &folder, bar);
+                    lock(results).insert(place, result);
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    if ipc_conformance::run::interrupted() {
+        bail!("interrupted: nothing is left behind, and no report was written");
+    }
+    for (place, result) in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        let mut result = result?;
+        let link = &mut report.links[place];
+        link.runs = result.runs;
+        for cell in &mut result.cells {
+            // Lying adapters may name themselves as they like; the report names what was run.
+            cell.link.clone_from(&link.name);
+            if let Some(replay) = result.replays.get(&cell.rule) {
+                let name = format!("replay/{}-{}.json", link.name.replace('/', "-"), cell.rule);
+                let path = out.join(&name);
+                let text = serde_json::to_string_pretty(replay)?;
+                std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+                cell.replay = Some(name);
+            }
+        }
+        report.cells.append(&mut result.cells);
+    }
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run_job(
+    job: &Job,
+    plan: Plan,
+    only: Option<RuleSet>,
+    folder: &Path,
+    bar: &ProgressBar,
+) -> anyhow::Result<LinkResult> {
+    let mut host = Host::start(&job.program, folder).map_err(anyhow::Error::msg)?;
+    let progress = |scenarios: u32| bar.inc(scenarios.into());
+    Ok(suite::run_link(&mut host, &job.claim, plan, only, &progress))
+}
+
+fn write(report: &Report, out: &Path) -> anyhow::Result<()> {
+    let missing = report.missing();
+    if let Some((link, rule)) = missing.first() {
+        bail!("{} cells have no verdict, the first is {link} × {rule}", missing.len());
+    }
+    for (name, text) in [
+        ("report.json", serde_json::to_string_pretty(report)?),
+        ("report.html", html::page(report)),
+    ] {
+        let path = out.join(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn print(report: &Report, out: &Path) {
+    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    println!("{}", text::matrix(report, colours));
+    let folder = out.display().to_string();
+    for cell in text::remarkable(report) {
+        println!("{}", text::explain(report, cell, &folder));
+    }
+}
+
+fn exit_code(report: &Report, selected: bool, stale: bool) -> u8 {
+    let unknown = || report.cells.iter().filter(|c| c.known.is_none());
+    let inconclusive = |c: &&ipc_conformance::report::Cell| {
+        c.verdict == CellVerdict::Inconclusive && !(selected && c.why == ipc_conformance::NOT_ASKED)
+    };
+    if stale || unknown().any(|c| c.verdict.is_red()) {
+        FAILS
+    } else if unknown().any(|c| c.verdict == CellVerdict::Broken) {
+        USAGE
+    } else if unknown().any(|c| inconclusive(&c)) {
+        INCONCLUSIVE
+    } else {
+        WELL
+    }
+}
+
+pub(super) fn list() -> anyhow::Result<u8> {
+    let names = catalogue::adapters().map_err(anyhow::Error::msg)?;
+    let programs = catalogue::build(&names).map_err(anyhow::Error::msg)?;
+    let folder = temporary::folder()?;
+    for (name, program) in names.iter().zip(programs) {
+        let host = Host::start(&program, &folder.path().join(name))
+            .map_err(|why| anyhow::anyhow!("adapter {name}: {why}"))?;
+        for claim in &host.claims {
+            let p = &claim.profile;
+            let between = if claim.processes { "processes" } else { "threads" };
+            println!(
+                "{:<34} {:<10} between {between}, capacity {}, {:?}, {:?} → {:?}",
+                format!("{}/{}", host.name, claim.link),
+                host.version,
+                p.capacity,
+                p.order,
+                p.senders,
+                p.receivers,
+            );
+        }
+    }
+    Ok(WELL)
+}

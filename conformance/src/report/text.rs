@@ -1,0 +1,89 @@
+//! The report on a terminal.
+
+use std::fmt::Write;
+
+use super::{Cell, CellVerdict, Report};
+
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const DIM: &str = "\x1b[2m";
+const RESET: &str = "\x1b[0m";
+
+fn colour(cell: &Cell) -> &'static str {
+    match cell.verdict {
+        _ if cell.known.is_some() => YELLOW,
+        CellVerdict::Pass => GREEN,
+        CellVerdict::Fail | CellVerdict::Hang | CellVerdict::Crash => RED,
+        CellVerdict::Deviates | CellVerdict::Inconclusive | CellVerdict::Broken => YELLOW,
+        CellVerdict::Observed => RESET,
+        CellVerdict::NotClaimed => DIM,
+    }
+}
+
+/// The matrix: one row a rule, one column a link.
+pub fn matrix(report: &Report, colours: bool) -> String {
+    let mut text = String::new();
+    for (i, link) in report.links.iter().enumerate() {
+        let capacity = link.profile.capacity;
+        let line = format!("{:>4}  {:<28} {}", i + 1, link.name, link.version);
+        let _ = writeln!(text, "{line:<52} capacity {capacity}, {} runs", link.runs);
+    }
+    let longest = report.rules.iter().map(|r| r.id.len()).max().unwrap_or(0);
+    let numbers: String = (1..=report.links.len()).map(|n| format!("{n:>3}")).collect();
+    let _ = writeln!(text, "\n{:longest$} {numbers}", "");
+    for rule in &report.rules {
+        let _ = write!(text, "{:longest$} ", rule.id);
+        for link in &report.links {
+            let Some(cell) = report.cell(&link.name, &rule.id) else {
+                text.push_str("  X");
+                continue;
+            };
+            let sign = cell.verdict.sign();
+            if colours {
+                let _ = write!(text, "  {}{sign}{RESET}", colour(cell));
+            } else {
+                let _ = write!(text, "  {sign}");
+            }
+        }
+        text.push('\n');
+    }
+    text.push('\n');
+    for verdict in CellVerdict::ALL {
+        let count = report.cells.iter().filter(|c| c.verdict == verdict).count();
+        if count > 0 {
+            let _ = write!(text, "{} {} {count}   ", verdict.sign(), verdict.word());
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// One cell in full: what broke, the picture, what was allowed, and how to see it again.
+pub fn explain(report: &Report, cell: &Cell, folder: &str) -> String {
+    let mut text = String::new();
+    let word = cell.verdict.word().to_uppercase();
+    let _ = writeln!(text, "{word} {}  {}", cell.link, cell.rule);
+    if let Some(rule) = report.rules.iter().find(|r| r.id == cell.rule) {
+        let _ = writeln!(text, "  rule    {} [{}]", rule.says, rule.source.join("; "));
+    }
+    let _ = writeln!(text, "  seen    {}", cell.why);
+    if let Some(known) = &cell.known {
+        let _ = writeln!(text, "  known   {known}");
+    }
+    for line in cell.picture.iter().flat_map(|p| p.lines()) {
+        let _ = writeln!(text, "    {line}");
+    }
+    if let Some(replay) = &cell.replay {
+        let _ = writeln!(text, "  again   ipc-conform replay --run {folder}/{replay}");
+    }
+    text
+}
+
+/// The cells that ask for attention: red, deviating, broken or inconclusive.
+pub fn remarkable(report: &Report) -> impl Iterator<Item = &Cell> {
+    report.cells.iter().filter(|c| {
+        !matches!(c.verdict, CellVerdict::Pass | CellVerdict::NotClaimed | CellVerdict::Observed)
+            && c.why != crate::NOT_ASKED
+    })
+}

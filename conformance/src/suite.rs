@@ -1,0 +1,304 @@
+//! Decides, rule by rule, what comes of a link: runs scenarios on it, checks every history, and
+//! gathers the verdicts into cells.
+
+use std::collections::BTreeMap;
+
+use ipc_model::{
+    Counterexample, Force, Got, History, Profile, RuleId, RuleSet, Scenario, Verdict, check, lanes,
+};
+
+use crate::adapter::Claim;
+use crate::generate::Generator;
+use crate::protocol::Way;
+use crate::replay::Replay;
+use crate::report::{Cell, CellVerdict, visible_rules};
+use crate::run::{End, Execution, Host, QUIESCENCE};
+
+/// How much of the suite is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Random scenarios for each way of running.
+    pub random: u32,
+    /// How many times more often races are run.
+    pub repeat: u32,
+    /// The seed of the random scenarios.
+    pub seed: u64,
+}
+
+/// What has been learned of one link so far.
+struct Tally<'a> {
+    host: &'a mut Host,
+    claim: &'a Claim,
+    adapter: String,
+    plan: Plan,
+    only: Option<RuleSet>,
+    evidence: BTreeMap<RuleId, u32>,
+    findings: BTreeMap<RuleId, Finding>,
+    troubles: BTreeMap<RuleId, (CellVerdict, String)>,
+    runs: u32,
+}
+
+/// A broken rule, and how it was seen.
+struct Finding {
+    verdict: CellVerdict,
+    counterexample: Counterexample,
+    scenario: Scenario,
+    way: Way,
+}
+
+/// The cells of one link, with a file to replay each red one by.
+pub struct LinkResult {
+    /// One cell for every visible rule.
+    pub cells: Vec<Cell>,
+    /// By rule, for cells with a counterexample.
+    pub replays: BTreeMap<String, Replay>,
+    /// How many scenarios were run.
+    pub runs: u32,
+}
+
+/// Runs the suite on one configuration of an adapter. `only`: look at these rules alone.
+/// `progress` is called after every scenario with how many there have been.
+pub fn run_link(
+    host: &mut Host,
+    claim: &Claim,
+    plan: Plan,
+    only: Option<RuleSet>,
+    progress: &dyn Fn(u32),
+) -> LinkResult {
+    let adapter = host.name.clone();
+    let mut tally = Tally {
+        host,
+        claim,
+        adapter,
+        plan,
+        only,
+        evidence: BTreeMap::new(),
+        findings: BTreeMap::new(),
+        troubles: BTreeMap::new(),
+        runs: 0,
+    };
+    let ways = [(Way::Threads, claim.threads), (Way::Processes, claim.processes)];
+    for way in ways.into_iter().filter_map(|(way, offered)| offered.then_some(way)) {
+        tally.run_standard(way, progress);
+        tally.run_random(way, progress);
+    }
+    tally.into_result()
+}
+
+/// How many scenarios [`run_link`] is going to run, at most.
+pub fn size(claim: &Claim, plan: Plan) -> u64 {
+    let standard = ipc_model::scenarios::standard(&claim.profile);
+    let repeats: u64 = standard.iter().map(|s| repeats(s.repeat, plan)).sum();
+    let ways = u64::from(claim.threads) + u64::from(claim.processes);
+    ways * (repeats + u64::from(plan.random))
+}
+
+fn repeats(repeat: u32, plan: Plan) -> u64 {
+    if repeat > 1 { u64::from(repeat * plan.repeat) } else { 1 }
+}
+
+impl Tally<'_> {
+    fn wanted(&self, about: &[&str]) -> bool {
+        let Some(only) = self.only else { return true };
+        about.iter().filter_map(|name| RuleId::of(name)).any(|rule| only.contains(rule))
+    }
+
+    fn run_standard(&mut self, way: Way, progress: &dyn Fn(u32)) {
+        for standard in ipc_model::scenarios::standard(&self.claim.profile) {
+            let kills = standard.scenario.kills();
+            if !self.wanted(&standard.about) || (kills && way == Way::Threads) {
+                continue;
+            }
+            let about: Vec<RuleId> = standard.about.iter().filter_map(|r| RuleId::of(r)).collect();
+            for _ in 0..repeats(standard.repeat, self.plan) {
+                if let Some((scenario, finding)) = self.run_once(&standard.scenario, way, &about) {
+                    self.note(finding.0, finding.1, scenario, way);
+                }
+                progress(1);
+            }
+        }
+    }
+
+    fn run_random(&mut self, way: Way, progress: &dyn Fn(u32)) {
+        if self.only.is_some() {
+            return;
+        }
+        let link = format!("{}/{} {way}", self.adapter, self.claim.link);
+        let mut generator = Generator::new(&self.claim.profile, self.plan.seed, &link);
+        let about: Vec<RuleId> = RuleId::of("delivery.nothing-lost").into_iter().collect();
+        for _ in 0..self.plan.random {
+            progress(1);
+            let candidate = generator.candidate();
+            let scenario = candidate.scenario();
+            if crate::generate::is_idle(&scenario) {
+                continue;
+            }
+            let Some((_, first)) = self.run_once(&scenario, way, &about) else { continue };
+            let rule = first.1.rule;
+            if self.findings.contains_key(&rule) {
+                continue;
+            }
+            // A race may not show at once: each simpler scenario gets a few chances.
+            let (scenario, found) = candidate.shrink(first, |simpler| {
+                let again = |_| self.run_once(simpler, way, &about);
+                let mut found = (0..3).filter_map(again).map(|(_, found)| found);
+                found.find(|(_, counterexample)| counterexample.rule == rule)
+            });
+            self.note(found.0, found.1, scenario, way);
+        }
+    }
+
+    /// Runs the scenario and checks what came of it. Answers what rule it broke, if it broke one.
+    fn run_once(
+        &mut self,
+        scenario: &Scenario,
+        way: Way,
+        about: &[RuleId],
+    ) -> Option<(Scenario, (CellVerdict, Counterexample))> {
+        self.runs += 1;
+        let profile = self.claim.profile;
+        let execution = execute(self.host, self.claim, scenario, way);
+        match execution.end {
+            End::AtRest => {}
+            End::Crash(signal, process) => {
+                let signal = nix::sys::signal::Signal::try_from(signal)
+                    .map_or_else(|_| format!("signal {signal}"), |s| s.to_string());
+                let who = process.map_or("the adapter's process".into(), |p| p.to_string());
+                let why = format!("{who} was ended by {signal} in scenario {}", scenario.name);
+                self.trouble(about, CellVerdict::Crash, &why);
+                return None;
+            }
+            End::Broken(why) => {
+                self.trouble(about, CellVerdict::Broken, &why);
+                return None;
+            }
+        }
+        match check(&profile, &execution.history) {
+            Verdict::Pass { coverage, deviations } => {
+                let kept =
+                    coverage.every.or(ipc_model::check::exercised(&profile, &execution.history));
+                let missed: RuleSet = deviations.iter().map(|d| d.rule).collect();
+                for rule in kept.iter().filter(|r| !missed.contains(*r)) {
+                    *self.evidence.entry(rule).or_default() += 1;
+                }
+                let deviation = deviations.into_iter().next()?;
+                Some((scenario.clone(), (CellVerdict::Deviates, deviation)))
+            }
+            Verdict::Fail(counterexample) => {
+                let verdict = match counterexample.got {
+                    Got::Stuck => CellVerdict::Hang,
+                    Got::Returned(_) => CellVerdict::Fail,
+                };
+                Some((scenario.clone(), (verdict, *counterexample)))
+            }
+            Verdict::Inconclusive(why) => {
+                self.trouble(about, CellVerdict::Inconclusive, &why);
+                None
+            }
+        }
+    }
+
+    fn trouble(&mut self, about: &[RuleId], verdict: CellVerdict, why: &str) {
+        for rule in about {
+            self.troubles.entry(*rule).or_insert_with(|| (verdict, why.into()));
+        }
+    }
+
+    /// Keeps the shortest counterexample of each rule.
+    fn note(
+        &mut self,
+        mut verdict: CellVerdict,
+        counterexample: Counterexample,
+        scenario: Scenario,
+        way: Way,
+    ) {
+        let rule = counterexample.rule;
+        match rule.rule().force {
+            Force::Shall => {}
+            Force::Should => verdict = CellVerdict::Deviates,
+            Force::Unspecified => verdict = CellVerdict::Observed,
+        }
+        let calls = |c: &Counterexample| c.history.operations.len();
+        let shorter = |f: &Finding| calls(&f.counterexample) > calls(&counterexample);
+        if self.findings.get(&rule).is_none_or(shorter) {
+            self.findings.insert(rule, Finding { verdict, counterexample, scenario, way });
+        }
+    }
+
+    fn into_result(self) -> LinkResult {
+        let link = format!("{}/{}", self.adapter, self.claim.link);
+        let mut cells = Vec::new();
+        let mut replays = BTreeMap::new();
+        for rule in visible_rules() {
+            let evidence = self.evidence.get(&rule).copied().unwrap_or(0);
+            let mut cell = Cell {
+                link: link.clone(),
+                rule: rule.to_string(),
+                verdict: CellVerdict::Pass,
+                why: format!("needed and kept in {evidence} runs"),
+                evidence,
+                observed: Vec::new(),
+                replay: None,
+                picture: None,
+                known: None,
+            };
+            if !(rule.rule().claimed)(&self.claim.profile) {
+                cell.verdict = CellVerdict::NotClaimed;
+                cell.why = "the link does not claim it".into();
+            } else if let Some(finding) = self.findings.get(&rule) {
+                cell.verdict = finding.verdict;
+                cell.why = finding.counterexample.to_string();
+                cell.observed = vec![outcome(&finding.counterexample)];
+                let history = &finding.counterexample.history;
+                cell.picture = Some(lanes::draw(history, Some(&finding.counterexample)));
+                replays.insert(rule.to_string(), self.replay(rule, finding));
+            } else if let Some((verdict, why)) = self.troubles.get(&rule) {
+                cell.verdict = *verdict;
+                cell.why = why.clone();
+            } else if self.only.is_some_and(|only| !only.contains(rule)) {
+                cell.verdict = CellVerdict::Inconclusive;
+                cell.why = crate::NOT_ASKED.into();
+            } else if evidence == 0 {
+                cell.verdict = CellVerdict::Inconclusive;
+                cell.why = "no run needed it".into();
+            }
+            cells.push(cell);
+        }
+        LinkResult { cells, replays, runs: self.runs }
+    }
+
+    fn replay(&self, rule: RuleId, finding: &Finding) -> Replay {
+        Replay::new(
+            &self.adapter,
+            self.claim,
+            rule,
+            finding.way,
+            &finding.scenario,
+            &finding.counterexample.history,
+        )
+    }
+}
+
+/// Runs the scenario. Where it comes to rest in a way that the model forbids, it gets ten times
+/// the patience before that counts.
+pub fn execute(host: &mut Host, claim: &Claim, scenario: &Scenario, way: Way) -> Execution {
+    let explains = |history: &History| progresses(&claim.profile, history);
+    host.run(&claim.link, scenario, way, QUIESCENCE, &explains)
+}
+
+/// Whether the model lets the history end like this.
+fn progresses(profile: &Profile, history: &History) -> bool {
+    let verdict = check(profile, history);
+    !matches!(verdict.counterexample(), Some(c) if c.got == Got::Stuck)
+}
+
+/// What was seen, in words that are the same from run to run.
+fn outcome(counterexample: &Counterexample) -> String {
+    let got = match counterexample.got {
+        Got::Stuck => "never returned".into(),
+        Got::Returned(ipc_model::Ret::Received(_)) => "a message".into(),
+        Got::Returned(ipc_model::Ret::Torn(_)) => "torn bytes".into(),
+        Got::Returned(ret) => ret.to_string(),
+    };
+    format!("{}: {got}", counterexample.op.name())
+}
