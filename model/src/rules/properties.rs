@@ -41,7 +41,7 @@ pub(super) const RULES: &[Rule] = &[
         "delivery.refused-leaves-nothing",
         "A message whose send was refused or timed out is never received.",
         &[S("Y3"), Clause("POSIX mq_send: on failure no message is queued")],
-        |p| p.send.nonblocking || p.send.timed,
+        |p| (p.send.nonblocking || p.send.timed) && p.capacity != Capacity::Unbounded,
     ),
     property(
         "message.bytes-kept",
