@@ -1,0 +1,179 @@
+//! The model explored: its size is pinned, its promises hold in every state, and leaving out
+//! interleavings loses no outcome.
+
+use ipc_model::explore::{Limit, explore};
+use ipc_model::mutant::MUTANTS;
+use ipc_model::{
+    Capacity, Force, Kind, Mode, Notice, Order, Profile, RuleId, RuleSet, STATEMENTS, Scenario,
+    ScenarioBuilder, Source, Spec, scenarios, statement,
+};
+
+fn profiles() -> Vec<(&'static str, Profile)> {
+    let told = Some(Notice::Reported);
+    let silent = Notice::Silent;
+    let bounded = Profile::mailbox(Capacity::Bounded(2));
+    let mortal = Profile { sender_killed: told, receiver_killed: told, ..bounded };
+    let quiet = Profile {
+        sender_closed: silent,
+        receiver_closed: silent,
+        sender_killed: Some(silent),
+        receiver_killed: Some(silent),
+        ..bounded
+    };
+    vec![
+        ("unbounded", Profile::mailbox(Capacity::Unbounded)),
+        ("bounded-1", Profile::mailbox(Capacity::Bounded(1))),
+        ("bounded-2", bounded),
+        ("zero", Profile::mailbox(Capacity::Zero)),
+        ("per-sender", Profile { order: Order::PerSender, ..bounded }),
+        ("mortal", mortal),
+        ("zero-mortal", Profile { capacity: Capacity::Zero, ..mortal }),
+        ("quiet", quiet),
+    ]
+}
+
+/// Scenarios small enough to explore without reduction too.
+fn small(profile: &Profile) -> Vec<Scenario> {
+    let calls = |s: &Scenario| -> usize { s.processes.iter().map(|p| p.0.len()).sum() };
+    let all = scenarios::standard(profile).into_iter().map(|s| s.scenario);
+    all.filter(|s| calls(s) <= 9 && s.width() <= 3).collect()
+}
+
+#[test]
+fn reduction_loses_no_outcome_and_no_rule() {
+    let mut compared = 0;
+    for (name, profile) in profiles() {
+        let spec = Spec::new(profile);
+        for scenario in small(&profile) {
+            let whole = explore(&spec, &scenario, Limit { reduced: false, ..Limit::default() });
+            let reduced = explore(&spec, &scenario, Limit::default());
+            assert!(!whole.cut_short && !reduced.cut_short, "{name} {}", scenario.name);
+            assert_eq!(whole.outcomes, reduced.outcomes, "{name} {}", scenario.name);
+            assert_eq!(whole.fired, reduced.fired, "{name} {}", scenario.name);
+            assert!(reduced.states <= whole.states);
+            compared += 1;
+        }
+    }
+    println!("{compared} scenarios explored with and without reduction");
+    assert!(compared > 100, "only {compared}");
+}
+
+#[test]
+fn every_state_keeps_the_promises_of_the_model() {
+    for (name, profile) in profiles() {
+        let spec = Spec::new(profile);
+        for scenario in small(&profile) {
+            let found = explore(&spec, &scenario, Limit { reduced: false, ..Limit::default() });
+            assert!(found.broken.is_empty(), "{name} {}: {:#?}", scenario.name, found.broken);
+        }
+    }
+}
+
+#[test]
+fn the_promises_can_be_broken() {
+    let kinds = ["bound kept", "nothing invented", "nothing twice", "nothing lost", "waiting is"];
+    for kind in kinds {
+        let breaks = |m: &&ipc_model::mutant::Mutant| {
+            let spec = Spec::mutated((m.profile)(), m.mutation);
+            small(&spec.profile).iter().any(|s| {
+                let found = explore(&spec, s, Limit { states: 20_000, reduced: false });
+                found.broken.iter().any(|b| b.starts_with(kind))
+            })
+        };
+        assert!(MUTANTS.iter().any(|m| breaks(&m)), "no mutant breaks {kind:?}");
+    }
+}
+
+#[test]
+fn every_claimed_step_fires_in_a_standard_scenario() {
+    for (name, profile) in profiles() {
+        let spec = Spec::new(profile);
+        let fired = scenarios::standard(&profile)
+            .iter()
+            .filter(|s| s.repeat == 1)
+            .map(|s| explore(&spec, &s.scenario, Limit::default()).fired)
+            .fold(RuleSet::default(), RuleSet::or);
+        let missing: Vec<_> = spec.rules().iter().filter(|r| !fired.contains(**r)).collect();
+        assert!(missing.is_empty(), "{name}: no standard scenario fires {missing:?}");
+    }
+}
+
+#[test]
+fn the_number_of_states_is_pinned() {
+    let mut lines = String::new();
+    for (name, profile) in profiles() {
+        let spec = Spec::new(profile);
+        for (senders, receivers, messages) in
+            [(1, 1, 1), (1, 1, 2), (2, 1, 1), (2, 2, 1), (2, 2, 2)]
+        {
+            let mut builder = ScenarioBuilder::new("family", &profile, senders, receivers);
+            for _ in 0..messages {
+                (0..senders).for_each(|p| {
+                    builder.send(p, Mode::Blocking);
+                });
+            }
+            for receiver in senders..senders + receivers {
+                for _ in 0..(senders * messages) / receivers {
+                    builder.receive(receiver, Mode::Blocking);
+                }
+            }
+            let scenario = builder.build();
+            let whole = explore(&spec, &scenario, Limit { reduced: false, ..Limit::default() });
+            let reduced = explore(&spec, &scenario, Limit::default());
+            assert_eq!(whole.outcomes, reduced.outcomes);
+            lines += &format!(
+                "{name}: {senders} senders × {messages}, {receivers} receivers: {} states, {} \
+                 reduced, {} outcomes\n",
+                whole.states,
+                reduced.states,
+                whole.outcomes.len()
+            );
+        }
+    }
+    insta::assert_snapshot!("states", lines);
+}
+
+#[test]
+fn the_state_graph_of_one_message_is_pinned() {
+    let profile = Profile::mailbox(Capacity::Bounded(1));
+    let mut builder = ScenarioBuilder::new("one message", &profile, 1, 1);
+    builder.send(0, Mode::Blocking).receive(1, Mode::Blocking);
+    let graph = ipc_model::explore::dot(&Spec::new(profile), &builder.build(), Limit::default());
+    insta::assert_snapshot!("one-message", graph);
+}
+
+#[test]
+fn every_rule_has_a_source_that_exists_and_every_visible_rule_a_mutant() {
+    for id in RuleId::all() {
+        let rule = id.rule();
+        assert!(!rule.sources.is_empty(), "{id} rests on nothing");
+        for source in rule.sources {
+            if let Source::Statement(name) = source {
+                assert!(statement(name).is_some(), "{id} cites {name}, which does not exist");
+            }
+        }
+        let mutants = MUTANTS.iter().filter(|m| m.breaks == rule.id).count();
+        assert!(mutants > 0 || rule.kind == Kind::Internal, "{id} has no mutant");
+        assert!(rule.force <= Force::Unspecified);
+    }
+    for mutant in MUTANTS {
+        assert!(RuleId::of(mutant.breaks).is_some(), "{mutant:?} breaks no rule");
+        let rule = RuleId::of(mutant.breaks).unwrap().rule();
+        assert!((rule.claimed)(&(mutant.profile)()), "{mutant:?} does not claim what it breaks");
+    }
+    let ids: std::collections::BTreeSet<_> = RuleId::all().map(|r| r.rule().id).collect();
+    assert_eq!(ids.len(), RuleId::all().count(), "two rules have one name");
+    assert!(STATEMENTS.len() > 40);
+}
+
+#[test]
+fn standard_scenarios_are_valid_and_name_rules_that_exist() {
+    for (name, profile) in profiles() {
+        for standard in scenarios::standard(&profile) {
+            assert_eq!(standard.scenario.validate(), Ok(()), "{name}");
+            for rule in &standard.about {
+                assert!(RuleId::of(rule).is_some(), "{name} {}: {rule}", standard.scenario.name);
+            }
+        }
+    }
+}
