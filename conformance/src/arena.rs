@@ -54,6 +54,8 @@ pub enum Record {
     Unsupported { call: u32 },
     /// The other `process` was seen asleep in its `call` of this number.
     Blocked { process: Process, call: u32 },
+    /// The other `process` is about to be killed.
+    Kill { process: Process },
     /// The other `process` was killed, and is dead.
     Killed { process: Process },
 }
@@ -310,6 +312,7 @@ fn encode(record: Record) -> (u64, u32, u16, Option<Message>) {
         Record::Unsupported { call } => (7, call, 0, None),
         Record::Blocked { process, call } => (8, call, process.0, None),
         Record::Killed { process } => (9, 0, process.0, None),
+        Record::Kill { process } => (10, 0, process.0, None),
     }
 }
 
@@ -327,6 +330,7 @@ fn decode(head: u64, message: Message) -> Option<Record> {
         7 => Some(Record::Unsupported { call }),
         8 => Some(Record::Blocked { process: Process(detail), call }),
         9 => Some(Record::Killed { process: Process(detail) }),
+        10 => Some(Record::Kill { process: Process(detail) }),
         _ => None,
     }
 }

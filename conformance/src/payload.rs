@@ -42,7 +42,9 @@ pub fn recognise(bytes: &[u8], known: &[Message]) -> Ret {
     let sequence = u32::from_le_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
     let named = Message { sender, sequence, size: bytes.len() as u32, priority: 0 };
     let Some(sent) = known.iter().find(|m| m.same_name(&named)) else {
-        return Ret::Torn(named);
+        // Whole, but nobody's.
+        let whole = self::bytes(&named) == bytes;
+        return if whole { Ret::Received(named) } else { Ret::Torn(named) };
     };
     let arrived = Message { size: named.size, ..*sent };
     if arrived.size == sent.size && self::bytes(sent) != bytes {

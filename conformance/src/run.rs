@@ -433,6 +433,7 @@ fn history(arena: &Arena, scenario: &Scenario) -> Result<History, String> {
                     _ => return Err(format!("{process} answers call {call} twice or unasked")),
                 },
                 Record::Blocked { process, call } => blocked.push((process, call, time)),
+                Record::Kill { process } => history.kills.push((time, process)),
                 Record::Killed { process } => history.crashes.push((time, process)),
                 Record::Odd { .. } | Record::Unsupported { .. } => {}
             }

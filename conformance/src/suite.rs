@@ -23,6 +23,8 @@ pub struct Plan {
     pub repeat: u32,
     /// The seed of the random scenarios.
     pub seed: u64,
+    /// Whether the first broken rule is enough.
+    pub first_only: bool,
 }
 
 /// What has been learned of one link so far.
@@ -79,6 +81,9 @@ pub fn run_link(
     };
     let ways = [(Way::Threads, claim.threads), (Way::Processes, claim.processes)];
     for way in ways.into_iter().filter_map(|(way, offered)| offered.then_some(way)) {
+        if tally.plan.first_only && tally.found_what_was_wanted() {
+            break;
+        }
         tally.run_standard(way, progress);
         tally.run_random(way, progress);
     }
@@ -103,6 +108,11 @@ impl Tally<'_> {
         about.iter().filter_map(|name| RuleId::of(name)).any(|rule| only.contains(rule))
     }
 
+    fn found_what_was_wanted(&self) -> bool {
+        let wanted = |rule: &RuleId| self.only.is_none_or(|only| only.contains(*rule));
+        self.findings.keys().any(wanted)
+    }
+
     fn run_standard(&mut self, way: Way, progress: &dyn Fn(u32)) {
         for standard in ipc_model::scenarios::standard(&self.claim.profile) {
             let kills = standard.scenario.kills();
@@ -115,6 +125,9 @@ impl Tally<'_> {
                     self.note(finding.0, finding.1, scenario, way);
                 }
                 progress(1);
+                if self.plan.first_only && self.found_what_was_wanted() {
+                    return;
+                }
             }
         }
     }
@@ -242,16 +255,17 @@ impl Tally<'_> {
                 picture: None,
                 known: None,
             };
-            if !(rule.rule().claimed)(&self.claim.profile) {
-                cell.verdict = CellVerdict::NotClaimed;
-                cell.why = "the link does not claim it".into();
-            } else if let Some(finding) = self.findings.get(&rule) {
+            let claimed = (rule.rule().claimed)(&self.claim.profile);
+            if let Some(finding) = self.findings.get(&rule) {
                 cell.verdict = finding.verdict;
                 cell.why = finding.counterexample.to_string();
                 cell.observed = vec![outcome(&finding.counterexample)];
                 let history = &finding.counterexample.history;
                 cell.picture = Some(lanes::draw(history, Some(&finding.counterexample)));
                 replays.insert(rule.to_string(), self.replay(rule, finding));
+            } else if !claimed {
+                cell.verdict = CellVerdict::NotClaimed;
+                cell.why = "the link does not claim it".into();
             } else if let Some((verdict, why)) = self.troubles.get(&rule) {
                 cell.verdict = *verdict;
                 cell.why = why.clone();

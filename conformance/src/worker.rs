@@ -57,6 +57,9 @@ impl<'a> Worker<'a> {
             std::thread::yield_now();
         }
         for step in &self.scenario.processes[self.process.0 as usize].0 {
+            if self.arena.stopped() {
+                return;
+            }
             self.step(step);
         }
         self.arena.finish(self.process);
@@ -74,11 +77,7 @@ impl<'a> Worker<'a> {
                 self.await_blocked(process, call);
                 self.arena.set_awaiting(self.process, false);
             }
-            Step::AwaitReturn { process, call } => {
-                self.arena.set_awaiting(self.process, true);
-                self.await_return(process, call);
-                self.arena.set_awaiting(self.process, false);
-            }
+            Step::AwaitReturn { process, call } => self.await_return(process, call),
             Step::Kill { process } => self.kill(process),
         }
     }
@@ -171,13 +170,16 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Waits until the other process has returned from its call. If it never does, neither does
+    /// this: what follows in the script is meant to come after.
     fn await_return(&self, process: Process, call: u32) {
         let begun = Instant::now();
         while self.arena.returned(process) <= call && !self.arena.stopped() {
-            if begun.elapsed() > 4 * PATIENCE {
-                return;
+            if begun.elapsed() < LOOK {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(LOOK);
             }
-            std::thread::yield_now();
         }
     }
 
@@ -190,6 +192,7 @@ impl<'a> Worker<'a> {
             eprintln!("{process} shares a process with its killer, so it stays alive");
             return;
         }
+        self.arena.note(self.process, now(), Record::Kill { process });
         if let Err(error) = nix::sys::signal::kill(victim, nix::sys::signal::Signal::SIGKILL) {
             eprintln!("cannot kill {process}: {error}");
             return;

@@ -100,7 +100,7 @@ pub(crate) fn decide(spec: &Spec, history: &History, timing: Timing, budget: Bud
     let end = history.events(timing).last().map_or(0, |(time, _)| *time);
     match frontier.quiesce() {
         Ok(coverage) => Decision::Passes(coverage),
-        Err(process) => explain(&frontier, history, end, process, Got::Stuck),
+        Err((process, resting)) => explain(&resting, history, end, process, Got::Stuck),
     }
 }
 

@@ -257,9 +257,14 @@ impl Explorer<'_> {
                 let dead = *node.state.call(process) == Call::Dead;
                 (returned || dead).then_some((Label::Go(p), next, true))
             }
+            Step::Kill { process } if *node.state.call(process) == Call::Dead => {
+                Some((Label::Go(p), next, true))
+            }
             Step::Kill { process } => {
-                next.state = self.spec.crash(&node.state, process);
-                Some((Label::Kill(process), next, false))
+                // The killer stays at this step until its victim is dead.
+                next.next[i] -= 1;
+                next.state = self.spec.kill(&node.state, process);
+                (next != *node).then_some((Label::Kill(process), next, false))
             }
         }
     }
@@ -338,7 +343,9 @@ impl Explorer<'_> {
         }
         let enabled = self.spec.enabled(&awake, p);
         let blocks = enabled.iter().any(|r| r.rule().kind == Kind::Blocks);
-        let others = enabled.iter().any(|r| r.rule().kind != Kind::Blocks);
+        // Dying is no step of the call's own.
+        let own = |r: &&RuleId| !matches!(r.rule().kind, Kind::Blocks | Kind::Internal);
+        let others = enabled.iter().any(|r| own(&r));
         if blocks == others {
             let which = if blocks { "and may take a step" } else { "and may not even sleep" };
             broken.insert(format!("waiting is silence: {p} in {op} {which}: {}", outcome(node)));

@@ -31,6 +31,9 @@ pub struct History {
     pub operations: Vec<Operation>,
     /// Who was killed, and when it was known to be dead.
     pub crashes: Vec<(u64, Process)>,
+    /// Who was about to be killed, and when: it may have died at any moment from then until it was
+    /// known to be dead. Without an entry, it lived until then.
+    pub kills: Vec<(u64, Process)>,
     /// Who held which end at the start, link by link. Where a link is missing, whoever sends on it
     /// holds a sending end, and whoever receives on it a receiving end.
     pub links: Vec<Ends>,
@@ -45,6 +48,7 @@ pub(crate) enum Event {
     Call(Process, Op),
     Expire(Process),
     Blocked(Process),
+    Kill(Process),
     Crash(Process),
     Return(Process, Ret),
 }
@@ -132,6 +136,7 @@ impl History {
                 push(time, RETURN, Event::Return(o.process, ret));
             }
         }
+        events.extend(self.kills.iter().map(|&(time, p)| (time, BLOCKED, Event::Kill(p))));
         events.extend(self.crashes.iter().map(|&(time, p)| (time, CRASH, Event::Crash(p))));
         events.sort_by_key(|&(time, rank, _)| (time, rank));
         events.into_iter().map(|(time, _, event)| (time, event)).collect()
@@ -148,6 +153,7 @@ impl History {
         History {
             operations: self.operations.iter().filter(|o| o.call <= time).map(cut).collect(),
             crashes: self.crashes.iter().copied().filter(|(t, _)| *t <= time).collect(),
+            kills: self.kills.iter().copied().filter(|(t, _)| *t <= time).collect(),
             links: self.ends(),
             quiescent: self.quiescent && !self.operations.iter().any(|o| o.call > time),
         }

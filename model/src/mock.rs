@@ -3,6 +3,7 @@
 //! purpose, so whatever the suite does not hold against it is one too.
 
 use crate::op::{Mode, Op, Process, Ret};
+use crate::profile::Capacity;
 use crate::rule::Kind;
 use crate::spec::Spec;
 use crate::state::{Call, Link, State};
@@ -75,6 +76,10 @@ impl Mock {
     /// Takes a step of the process's, one that lets it return before one that puts it to sleep.
     fn step(&mut self, process: Process) {
         let mut steps = self.spec.steps(&self.state, process);
+        let waits = |(rule, _): &(crate::RuleId, State)| rule.rule().kind != Kind::Completes;
+        if self.is_full() && steps.iter().any(waits) {
+            steps.retain(waits);
+        }
         if steps.iter().any(|(rule, _)| rule.rule().kind != Kind::Blocks) {
             steps.retain(|(rule, _)| rule.rule().kind != Kind::Blocks);
         }
@@ -83,6 +88,13 @@ impl Mock {
             let chosen = self.choices % steps.len();
             self.state = steps.swap_remove(chosen).1;
         }
+    }
+
+    /// A link that does not say how much it holds holds this many here.
+    fn is_full(&self) -> bool {
+        const HOLDS: usize = 4;
+        matches!(self.spec.profile.capacity, Capacity::AtLeast(_))
+            && self.state.links.iter().any(|l| l.queue.len() >= HOLDS)
     }
 
     /// Lets the system do what it does by itself.

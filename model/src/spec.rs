@@ -52,7 +52,8 @@ impl Spec {
     /// take on behalf of a dead process. Empty, for a live process in a call, means it blocks.
     pub fn steps(&self, state: &State, process: Process) -> Vec<(RuleId, State)> {
         let mut steps = Vec::new();
-        if matches!(state.call(process), Call::Running | Call::Returning(_)) {
+        let idle = matches!(state.call(process), Call::Running | Call::Returning(_));
+        if idle && !state.dying.contains(process) {
             return steps;
         }
         let at = At { profile: &self.profile, state, process };
@@ -88,17 +89,19 @@ impl Spec {
         })
     }
 
-    /// Label *crash*: the process is killed, wherever it is. Its pending call has taken effect or
-    /// has not: that is decided by the steps before this label.
-    pub fn crash(&self, state: &State, process: Process) -> State {
+    /// Label *kill*: the process is sent SIGKILL, and dies by a step of its own.
+    pub fn kill(&self, state: &State, process: Process) -> State {
         let mut next = state.clone();
-        next.set(process, Call::Dead);
-        for link in &mut next.links {
-            if link.senders.contains(process) || link.receivers.contains(process) {
-                link.killed.insert(process);
-            }
+        if *state.call(process) != Call::Dead {
+            next.dying.insert(process);
         }
         next
+    }
+
+    /// Label *crash*: the process is dead, if it was not before. Its pending call has taken effect
+    /// or has not: that is decided by the steps before this label.
+    pub fn crash(&self, state: &State, process: Process) -> State {
+        if *state.call(process) == Call::Dead { state.clone() } else { state.crash(process) }
     }
 
     /// Label *time*: the deadline of the process's pending timed call passes.

@@ -107,6 +107,8 @@ pub struct State {
     pub calls: Vec<Call>,
     /// One entry a link.
     pub links: Vec<Link>,
+    /// Who has been sent SIGKILL and is not dead yet.
+    pub dying: ProcessSet,
 }
 
 impl State {
@@ -117,7 +119,8 @@ impl State {
             receivers: e.receivers,
             ..Link::default()
         });
-        Self { calls: vec![Call::Running; processes], links: links.collect() }
+        let dying = ProcessSet::default();
+        Self { calls: vec![Call::Running; processes], links: links.collect(), dying }
     }
 
     /// The process's pending operation, if it is in a call that has not taken effect.
@@ -140,6 +143,20 @@ impl State {
     /// Where the process is.
     pub fn call(&self, process: Process) -> &Call {
         &self.calls[process.0 as usize]
+    }
+
+    /// The state after the process's death, wherever it was. Its pending call has taken effect or
+    /// has not: that was decided by the steps before.
+    pub fn crash(&self, process: Process) -> State {
+        let mut next = self.clone();
+        next.dying.remove(process);
+        next.set(process, Call::Dead);
+        for link in &mut next.links {
+            if link.senders.contains(process) || link.receivers.contains(process) {
+                link.killed.insert(process);
+            }
+        }
+        next
     }
 
     /// Puts the process somewhere else.

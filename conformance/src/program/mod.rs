@@ -101,9 +101,9 @@ pub(crate) enum Level {
 impl Level {
     fn plan(self, seed: u64) -> Plan {
         match self {
-            Level::Quick => Plan { random: 40, repeat: 1, seed },
-            Level::Standard => Plan { random: 1_000, repeat: 20, seed },
-            Level::Deep => Plan { random: 20_000, repeat: 400, seed },
+            Level::Quick => Plan { random: 40, repeat: 1, seed, first_only: false },
+            Level::Standard => Plan { random: 1_000, repeat: 20, seed, first_only: false },
+            Level::Deep => Plan { random: 20_000, repeat: 400, seed, first_only: false },
         }
     }
 

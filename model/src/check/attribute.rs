@@ -26,12 +26,13 @@ pub(super) fn attribute(
         Got::Returned(Ret::Refused(Refusal::Timeout)) => {
             early(history, time, process).then_some("timeout.never-early")
         }
-        Got::Returned(Ret::Refused(Refusal::Empty | Refusal::Closed)) => {
+        Got::Returned(Ret::Refused(Refusal::Empty)) => {
             lost(spec, history, time, op, allowed).then_some("delivery.nothing-lost")
         }
         _ => None,
     };
-    property.and_then(RuleId::of).unwrap_or_else(|| nearest(spec, got, allowed))
+    let claimed = |rule: &RuleId| (rule.rule().claimed)(&spec.profile);
+    property.and_then(RuleId::of).filter(claimed).unwrap_or_else(|| nearest(spec, got, allowed))
 }
 
 /// What is wrong with receiving this message, if it is the message that is wrong.
@@ -62,7 +63,10 @@ fn wrong_message(
         return Some("delivery.once");
     }
     if link != op.link() {
-        return Some("mailbox.own-messages-only");
+        return Some(match spec.profile.addressing {
+            Addressing::Mailbox => "mailbox.own-messages-only",
+            _ => "direct.only-between-the-named",
+        });
     }
     if spec.profile.addressing != Addressing::Mailbox {
         let wrong_sender = matches!(op, Op::Receive { from: Some(f), .. } if *f != sent.sender);
@@ -121,6 +125,12 @@ fn lost(spec: &Spec, history: &History, time: u64, op: &Op, allowed: &[(Allowed,
 /// The rule that the call should have followed: among those it could have, first one by which it
 /// would have waited although it returned, then one by which it would have taken effect.
 fn nearest(spec: &Spec, got: Got, allowed: &[(Allowed, RuleId)]) -> RuleId {
+    // A link that says `closed` with messages left in it has not drained.
+    let closed = got == Got::Returned(Ret::Refused(Refusal::Closed));
+    let drains = |r: &RuleId| r.rule().id.ends_with(".drains");
+    if let Some((_, rule)) = allowed.iter().find(|(_, r)| closed && drains(r)) {
+        return *rule;
+    }
     let order = |kind: Kind| match (got, kind) {
         (Got::Returned(Ret::Done | Ret::Received(_)), Kind::Blocks | Kind::Refuses) => 0,
         (Got::Returned(Ret::Refused(_)), Kind::Blocks) => 1,

@@ -7,6 +7,9 @@ use crate::rule::{Kind, RuleId, RuleSet};
 
 /// The rules of kind `Property` that the profile claims and that this history, which passed, could
 /// have broken: a property that nothing in it touches has not been shown.
+///
+/// `killed.sender.drains` is among them: whether a message was taken before or after the system
+/// gave up the dead sender's end cannot be told from outside.
 pub fn exercised(profile: &Profile, history: &History) -> RuleSet {
     let refused = |refusal: Refusal| {
         history
@@ -46,11 +49,21 @@ pub fn exercised(profile: &Profile, history: &History) -> RuleSet {
             profile.addressing != Addressing::Mailbox && !received.is_empty()
         }
         "mailbox.own-messages-only" => links > 0 && received.len() > 1,
+        "killed.sender.drains" => drained_after_death(history),
         "timeout.never-early" | "timeout.decided-at-deadline" => refused(Refusal::Timeout),
         other => unreachable!("{other} is a property without a test of what exercises it"),
     };
     RuleId::all()
-        .filter(|r| r.rule().kind == Kind::Property && (r.rule().claimed)(profile))
+        .filter(|r| r.rule().kind == Kind::Property || r.rule().id == "killed.sender.drains")
+        .filter(|r| (r.rule().claimed)(profile))
         .filter(shown)
         .collect()
+}
+
+/// Whether a receive that began after a process was dead received a message of that process.
+fn drained_after_death(history: &History) -> bool {
+    history.operations.iter().any(|o| {
+        let Some((_, Ret::Received(message))) = o.ret else { return false };
+        history.crashes.iter().any(|(time, dead)| *time <= o.call && *dead == message.sender)
+    })
 }

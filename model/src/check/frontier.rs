@@ -73,9 +73,11 @@ fn fired(mut coverage: Coverage, rule: RuleId) -> Coverage {
 /// How far the steps between two events have gone. Every step raises it, and it depends on the
 /// state alone: in its order, a state is expanded only after every way to it is known.
 fn rank(state: &State) -> usize {
+    let dead = state.calls.iter().filter(|c| **c == Call::Dead).count();
     let returning = state.calls.iter().filter(|c| matches!(c, Call::Returning(_))).count();
     let unreleased: usize = state.links.iter().map(|l| l.killed.iter().count()).sum();
-    returning + state.links.len() * 64 - unreleased
+    let most = state.links.len() * 64;
+    dead * (most + 64) + returning + most - unreleased
 }
 
 impl<'s> Frontier<'s> {
@@ -107,6 +109,7 @@ impl<'s> Frontier<'s> {
             Event::Call(process, op) => self.map(|spec, s| spec.call(s, process, op)),
             Event::Expire(process) => self.map(|spec, s| spec.expire(s, process)),
             Event::Blocked(process) => self.sleep(process),
+            Event::Kill(process) => self.map(|spec, s| spec.kill(s, process)),
             Event::Crash(process) => {
                 let mut effected = self.search(Goal::ReturnsAnything(process))?;
                 for (state, coverage) in &self.states {
@@ -235,8 +238,8 @@ impl<'s> Frontier<'s> {
     /// block for good.
     ///
     /// # Errors
-    /// A process whose call should have returned.
-    pub(crate) fn quiesce(&self) -> Result<Coverage, Process> {
+    /// A process whose call should have returned, and the states in which it should have.
+    pub(crate) fn quiesce(&self) -> Result<Coverage, (Process, Self)> {
         let mut resting = Frontier { spec: self.spec, states: States::default(), ..*self };
         let mut stuck = None;
         for (state, coverage) in &self.states {
@@ -246,13 +249,19 @@ impl<'s> Frontier<'s> {
             }
         }
         match stuck {
-            Some(process) if resting.states.is_empty() => Err(process),
+            Some(process) if resting.states.is_empty() => {
+                for (state, coverage) in &self.states {
+                    let (state, coverage) = self.settle(state.clone(), *coverage);
+                    merge(&mut resting.states, state, coverage);
+                }
+                Err((process, resting))
+            }
             _ => Ok(resting.coverage()),
         }
     }
 
-    /// Lets the system finish what it does by itself, then asks whether every pending call blocks.
-    fn rest(&self, mut state: State, mut coverage: Coverage) -> Result<(State, Coverage), Process> {
+    /// Lets the system finish what it does by itself.
+    fn settle(&self, mut state: State, mut coverage: Coverage) -> (State, Coverage) {
         for p in (0..state.calls.len() as u16).map(Process) {
             while *state.call(p) == Call::Dead {
                 let Some((rule, next)) = self.spec.steps(&state, p).pop() else { break };
@@ -260,6 +269,12 @@ impl<'s> Frontier<'s> {
                 state = next;
             }
         }
+        (state, coverage)
+    }
+
+    /// Whether every pending call blocks once the system has finished what it does by itself.
+    fn rest(&self, state: State, coverage: Coverage) -> Result<(State, Coverage), Process> {
+        let (state, mut coverage) = self.settle(state, coverage);
         for p in (0..state.calls.len() as u16).map(Process) {
             match state.call(p) {
                 Call::Running | Call::Dead => continue,

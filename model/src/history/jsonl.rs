@@ -42,7 +42,7 @@ pub struct HistoryError {
     pub why: String,
 }
 
-const TYPES: &str = "invoke, ok, fail, info, blocked, killed";
+const TYPES: &str = "invoke, ok, fail, info, blocked, kill, killed";
 const CALLS: &str = "send, try_send, send_timeout, receive, try_receive, receive_timeout, close";
 
 /// One line, taken apart but not yet matched with its call.
@@ -57,6 +57,7 @@ enum LineKind {
     Invoke { op: Op, timeout: Option<u64> },
     Done { f: String, value: Option<Message>, given: Given, torn: bool, closing: Closing },
     Blocked,
+    Kill,
     Killed,
 }
 
@@ -135,6 +136,7 @@ fn read_line(number: usize, object: &Map<String, Value>) -> Result<Line, String>
     let time = whole("time")?.ok_or("\"time\" is missing")?;
     let kind = match text("type")? {
         "blocked" => LineKind::Blocked,
+        "kill" => LineKind::Kill,
         "killed" => LineKind::Killed,
         "invoke" => {
             let link = whole("link")?.unwrap_or(0);
@@ -260,6 +262,7 @@ fn join(lines: Vec<Line>) -> Result<History, HistoryError> {
                 Some(index) => history.operations[index].blocked = Some(line.time),
                 None => return wrong(format!("{process} is blocked without having called")),
             },
+            LineKind::Kill => history.kills.push((line.time, process)),
             LineKind::Killed => {
                 *slot = None;
                 history.crashes.push((line.time, process));
@@ -309,6 +312,9 @@ pub fn write_jsonl(profile: Option<&Profile>, history: &History) -> String {
         if let Some((time, ret)) = o.ret {
             lines.push((time, 3, done(o, time, ret)));
         }
+    }
+    for &(time, process) in &history.kills {
+        lines.push((time, 2, line(process, "kill", time)));
     }
     for &(time, process) in &history.crashes {
         lines.push((time, 2, line(process, "killed", time)));

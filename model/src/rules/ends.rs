@@ -129,6 +129,16 @@ pub(super) const RULES: &[Rule] = &[
         step: |at| unheard(at, Some(Mode::Timed), false),
     },
     Rule {
+        id: "killed.process.dies",
+        says: "A process that was sent SIGKILL dies at some moment before it is seen dead; until \
+               then its call may still take effect.",
+        sources: &[Clause("POSIX kill: the signal is delivered before or after kill returns")],
+        force: Shall,
+        kind: Kind::Internal,
+        claimed: |p| p.sender_killed.is_some() || p.receiver_killed.is_some(),
+        step: |at| at.state.dying.contains(at.process).then(|| vec![at.state.crash(at.process)]),
+    },
+    Rule {
         id: "killed.end.released",
         says: "The system gives up the ends of a killed process, at some moment after its death.",
         sources: &[Clause("POSIX _exit: all open descriptors are closed")],

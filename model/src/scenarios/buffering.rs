@@ -13,7 +13,23 @@ pub(super) fn add(family: &mut Family) {
         message(family, mode);
         empty(family, mode);
     }
+    drain(family);
     race(family);
+}
+
+/// Everything is taken out, and then some, by calls that do not wait: what is missing is lost.
+fn drain(family: &mut Family) {
+    let Some(mode) = family.receives().find(|m| *m != Blocking) else { return };
+    let mut s = family.pair("drain");
+    s.timeout(2_000_000);
+    for _ in 0..family.fits() {
+        s.send(0, family.send());
+    }
+    s.await_return(1, 0);
+    for _ in 0..family.fits() + 2 {
+        s.receive(1, mode);
+    }
+    family.add(&s, &["delivery.nothing-lost", "delivery.once", "delivery.nothing-invented"]);
 }
 
 /// Sends as many as surely fit, then takes them out.
@@ -176,6 +192,9 @@ fn empty(family: &mut Family, mode: Mode) {
                 "timeout.decided-at-deadline",
             ];
             family.add(&s, &about);
+            let mut comes = family.pair("empty-timed-message-comes");
+            comes.receive(1, mode).await_blocked(0, 1).send(0, send);
+            family.add(&comes, &["timeout.decided-at-deadline", "receive_timeout.message.takes"]);
             late.timeout(PATIENT).receive(1, mode).await_blocked(0, 1).send(0, send);
             family.add(&late, &["receive_timeout.empty.waits", "receive_timeout.message.takes"]);
         }

@@ -16,8 +16,8 @@ pub(super) fn add(family: &mut Family) {
 fn sizes(family: &mut Family) {
     let sizes: Vec<u32> = match family.profile.size {
         Size::Fixed(n) => vec![n, n],
-        Size::UpTo(n) => vec![0, 1, n.min(7), n.min(64), n.min(4096), n.min(65_536)],
-        Size::NonemptyUpTo(n) => vec![1, n.min(7), n.min(64), n.min(4096), n.min(65_536)],
+        Size::UpTo(n) => vec![n.min(64), n.min(4096), n.min(65_536), n.min(7), 1, 0],
+        Size::NonemptyUpTo(n) => vec![n.min(64), n.min(4096), n.min(65_536), n.min(7), 1],
     };
     let (Some(send), Some(receive)) =
         (family.sends().find(|m| *m != Nonblocking), family.receives().find(|m| *m != Nonblocking))
