@@ -399,6 +399,7 @@ fn history(arena: &Arena, scenario: &Scenario) -> Result<History, String> {
     let mut history = History { links: scenario.links.clone(), ..History::default() };
     let mut index = std::collections::HashMap::new();
     let mut blocked = Vec::new();
+    let mut last_words = std::collections::HashMap::new();
     let end = now();
     for process in (0..scenario.width() as u16).map(Process) {
         let calls: Vec<_> = scenario.calls(process).copied().collect();
@@ -437,6 +438,11 @@ fn history(arena: &Arena, scenario: &Scenario) -> Result<History, String> {
                 Record::Odd { .. } | Record::Unsupported { .. } => {}
             }
         }
+        last_words.insert(process, last);
+    }
+    for (time, killed) in &mut history.crashes {
+        // The kill was noted before it was made: what it still did came first.
+        *time = last_words.get(killed).copied().unwrap_or_default().max(*time);
     }
     for (process, call, time) in blocked {
         if let Some(&i) = index.get(&(process, call)) {

@@ -190,6 +190,8 @@ impl<'a> Worker<'a> {
             eprintln!("{process} shares a process with its killer, so it stays alive");
             return;
         }
+        // Its ends are gone, and its peers may be told, before it is seen to be dead.
+        let before = now();
         if let Err(error) = nix::sys::signal::kill(victim, nix::sys::signal::Signal::SIGKILL) {
             eprintln!("cannot kill {process}: {error}");
             return;
@@ -197,7 +199,7 @@ impl<'a> Worker<'a> {
         while !matches!(state_of(pid, pid), None | Some('Z' | 'X')) {
             std::thread::sleep(LOOK);
         }
-        self.arena.note(self.process, now(), Record::Killed { process });
+        self.arena.note(self.process, before, Record::Killed { process });
     }
 }
 
