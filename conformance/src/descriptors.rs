@@ -32,15 +32,12 @@ where
     /// The endpoint of a process that has inherited the descriptors of this address.
     ///
     /// # Errors
-    /// If the address holds anything but the descriptors of this role.
+    /// If the address lacks a descriptor of this role.
     pub fn connect(address: &Address, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
-        let inherited = RefCell::new(address.descriptors()?.into_iter());
+        let inherited = RefCell::new(inherited(address));
         let next = || {
-            let number = inherited.borrow_mut().next();
-            let number = number.ok_or_else(|| Failure::other("a descriptor is missing"))?;
-            // SAFETY: the address names descriptors that this process has inherited for this one
-            // endpoint; it is connected once, so nothing else owns or closes them.
-            Ok(unsafe { OwnedFd::from_raw_fd(number) })
+            let descriptor = inherited.borrow_mut().next();
+            descriptor.ok_or_else(|| Failure::other("a descriptor is missing"))
         };
         ends(role, || next().map(S::from), || next().map(R::from))
     }
@@ -71,6 +68,15 @@ where
     fn hand_over(&mut self) {
         self.pair = None;
     }
+}
+
+/// The descriptors that this process has inherited with an address, in its order.
+pub fn inherited(address: &Address) -> impl Iterator<Item = OwnedFd> + '_ {
+    address.inherit.iter().map(|number| {
+        // SAFETY: the address names descriptors that this process has inherited for this one
+        // endpoint; it is connected once, so nothing else owns or closes them.
+        unsafe { OwnedFd::from_raw_fd(*number) }
+    })
 }
 
 /// Makes a timed call out of nonblocking ones, for a facility that has no timed call of its own:
