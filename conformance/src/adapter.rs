@@ -287,17 +287,31 @@ impl<S: Endpoint + 'static, R: Endpoint + 'static> Created for Handles<S, R> {
     fn endpoint(&mut self, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
         let handed_over = || Failure::Other("the ends have been handed over".into());
         let (senders, receivers) = self.0.as_mut().ok_or_else(handed_over)?;
-        match (role.sends, role.receives) {
-            (true, false) => Ok(Box::new(senders.next()?)),
-            (false, _) => Ok(Box::new(receivers.next()?)),
-            (true, true) => {
-                Ok(Box::new(Both { sender: senders.next()?, receiver: receivers.next()? }))
-            }
-        }
+        ends(role, || senders.next(), || receivers.next())
     }
 
     fn hand_over(&mut self) {
         self.0 = None;
+    }
+}
+
+/// The endpoint of this role, out of what makes its ends.
+///
+/// # Errors
+/// What making them fails with.
+pub fn ends<S, R>(
+    role: Role,
+    sender: impl FnOnce() -> Result<S, Failure>,
+    receiver: impl FnOnce() -> Result<R, Failure>,
+) -> Result<Box<dyn Endpoint>, Failure>
+where
+    S: Endpoint + 'static,
+    R: Endpoint + 'static,
+{
+    match (role.sends, role.receives) {
+        (true, false) => Ok(Box::new(sender()?)),
+        (false, _) => Ok(Box::new(receiver()?)),
+        (true, true) => Ok(Box::new(Both { sender: sender()?, receiver: receiver()? })),
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod adapter;
 pub mod arena;
 pub mod catalogue;
+pub mod descriptors;
 pub mod deviation;
 pub mod generate;
 mod host;

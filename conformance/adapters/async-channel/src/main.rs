@@ -1,0 +1,90 @@
+//! `async-channel` as an adapter.
+
+use std::process::ExitCode;
+
+use async_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
+use ipc_conformance::adapter::{
+    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
+};
+use ipc_model::{Capacity, Modes, Process, Profile};
+
+struct AsyncChannel;
+
+#[derive(Clone)]
+struct Tx(Sender<Vec<u8>>);
+
+#[derive(Clone)]
+struct Rx(Receiver<Vec<u8>>);
+
+impl Adapter for AsyncChannel {
+    fn name(&self) -> String {
+        "async-channel".into()
+    }
+
+    fn version(&self) -> String {
+        ipc_conformance::version_of("async-channel", include_str!("../../../../Cargo.lock"))
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let claim = |link: &str, capacity| {
+            let untimed = Modes { blocking: true, nonblocking: true, timed: false };
+            let profile = Profile { send: untimed, receive: untimed, ..Profile::mailbox(capacity) };
+            Claim::between_threads(link, profile)
+                .documented("crate docs: many producers and consumers, one of whom gets a message")
+                .documented("crate docs: closed once all senders or all receivers are dropped")
+                .documented("crate docs: what remains can still be received after that")
+                .documented("unbounded, force_send, examples: received in the order sent")
+        };
+        let bounded = |link: &str, capacity| {
+            claim(link, capacity)
+                .documented("bounded: has space for at most so many messages")
+                .documented("Sender::send_blocking: if full, blocks until there is room")
+                .documented("Sender::try_send: if full, returns an error")
+        };
+        vec![
+            claim("unbounded", Capacity::Unbounded)
+                .documented("unbounded: holds an unlimited number of messages"),
+            bounded("bounded-1", Capacity::Bounded(1)),
+            bounded("bounded-2", Capacity::Bounded(2)),
+        ]
+    }
+
+    fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
+        let (sender, receiver) = match link {
+            "unbounded" => unbounded(),
+            "bounded-1" => bounded(1),
+            _ => bounded(2),
+        };
+        Ok(Handles::boxed(Supply::clones(Tx(sender)), Supply::clones(Rx(receiver))))
+    }
+}
+
+impl Endpoint for Tx {
+    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
+        self.0.send_blocking(parcel.bytes.into()).map_err(|_| Failure::Closed)
+    }
+
+    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
+        self.0.try_send(parcel.bytes.into()).map_err(|e| match e {
+            TrySendError::Full(_) => Failure::Full,
+            TrySendError::Closed(_) => Failure::Closed,
+        })
+    }
+}
+
+impl Endpoint for Rx {
+    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
+        self.0.recv_blocking().map(Delivery::from).map_err(|_| Failure::Closed)
+    }
+
+    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
+        self.0.try_recv().map(Delivery::from).map_err(|e| match e {
+            TryRecvError::Empty => Failure::Empty,
+            TryRecvError::Closed => Failure::Closed,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    ipc_conformance::main(&AsyncChannel)
+}

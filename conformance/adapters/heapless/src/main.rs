@@ -1,0 +1,76 @@
+//! `heapless` as an adapter.
+
+use std::process::ExitCode;
+
+use heapless::spsc::{Consumer, Producer, Queue};
+use ipc_conformance::adapter::{
+    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
+};
+use ipc_model::{Capacity, Holders, Modes, Notice, Process, Profile};
+
+struct Heapless;
+
+struct Tx(Producer<'static, Vec<u8>>);
+
+struct Rx(Consumer<'static, Vec<u8>>);
+
+impl Adapter for Heapless {
+    fn name(&self) -> String {
+        "heapless".into()
+    }
+
+    fn version(&self) -> String {
+        ipc_conformance::version_of("heapless", include_str!("../../../../Cargo.lock"))
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let claim = |link: &str, capacity| {
+            let only_try = Modes { blocking: false, nonblocking: true, timed: false };
+            let profile = Profile {
+                senders: Holders::One,
+                receivers: Holders::One,
+                send: only_try,
+                receive: only_try,
+                sender_closed: Notice::Silent,
+                receiver_closed: Notice::Silent,
+                ..Profile::mailbox(Capacity::Bounded(capacity))
+            };
+            Claim::between_threads(link, profile)
+                .documented("spsc: a queue of one producer and one consumer, of fixed capacity")
+                .documented("spsc, example: a Queue of N takes N - 1 items")
+                .documented("Producer::enqueue: hands the item back if the queue is full")
+                .documented("Consumer::dequeue: none if the queue is empty")
+        };
+        vec![claim("bounded-1", 1), claim("bounded-2", 2)]
+    }
+
+    fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
+        let (sender, receiver) = match link {
+            "bounded-1" => leaked::<2>(),
+            _ => leaked::<3>(),
+        };
+        Ok(Handles::boxed(Supply::one(Tx(sender)), Supply::one(Rx(receiver))))
+    }
+}
+
+/// Ends that threads can hold borrow their queue for ever, so it is never freed.
+fn leaked<const N: usize>() -> (Producer<'static, Vec<u8>>, Consumer<'static, Vec<u8>>) {
+    let queue: &'static mut Queue<Vec<u8>, N> = Box::leak(Box::default());
+    queue.split()
+}
+
+impl Endpoint for Tx {
+    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
+        self.0.enqueue(parcel.bytes.into()).map_err(|_| Failure::Full)
+    }
+}
+
+impl Endpoint for Rx {
+    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
+        self.0.dequeue().map(Delivery::from).ok_or(Failure::Empty)
+    }
+}
+
+fn main() -> ExitCode {
+    ipc_conformance::main(&Heapless)
+}

@@ -1,0 +1,69 @@
+//! `ringbuf` as an adapter.
+
+use std::process::ExitCode;
+
+use ipc_conformance::adapter::{
+    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
+};
+use ipc_model::{Capacity, Holders, Modes, Notice, Process, Profile};
+use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
+
+struct Ringbuf;
+
+struct Tx(HeapProd<Vec<u8>>);
+
+struct Rx(HeapCons<Vec<u8>>);
+
+impl Adapter for Ringbuf {
+    fn name(&self) -> String {
+        "ringbuf".into()
+    }
+
+    fn version(&self) -> String {
+        ipc_conformance::version_of("ringbuf", include_str!("../../../../Cargo.lock"))
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let claim = |link: &str, capacity| {
+            let only_try = Modes { blocking: false, nonblocking: true, timed: false };
+            let profile = Profile {
+                senders: Holders::One,
+                receivers: Holders::One,
+                send: only_try,
+                receive: only_try,
+                sender_closed: Notice::Silent,
+                receiver_closed: Notice::Silent,
+                ..Profile::mailbox(Capacity::Bounded(capacity))
+            };
+            Claim::between_threads(link, profile)
+                .documented("README: a FIFO ring buffer of one producer and one consumer")
+                .documented("README: operations succeed or fail immediately, without waiting")
+                .documented("README, example: a buffer of 2 takes 2 items and hands back the third")
+                .documented("Observer::write_is_held, read_is_held: a lost peer is asked for")
+        };
+        vec![claim("bounded-1", 1), claim("bounded-2", 2)]
+    }
+
+    fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
+        let ring = HeapRb::new(if link == "bounded-1" { 1 } else { 2 });
+        let (sender, receiver) = ring.split();
+        Ok(Handles::boxed(Supply::one(Tx(sender)), Supply::one(Rx(receiver))))
+    }
+}
+
+impl Endpoint for Tx {
+    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
+        self.0.try_push(parcel.bytes.into()).map_err(|_| Failure::Full)
+    }
+}
+
+impl Endpoint for Rx {
+    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
+        self.0.try_pop().map(Delivery::from).ok_or(Failure::Empty)
+    }
+}
+
+fn main() -> ExitCode {
+    ipc_conformance::main(&Ringbuf)
+}
