@@ -1,0 +1,142 @@
+//! Loom's atomics, with a step in front of every access at which a thread may be stopped for good.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use loom::sync::atomic::Ordering;
+use loom::sync::{Condvar, Mutex};
+
+pub(crate) use loom::hint;
+
+use super::Woken;
+
+/// Looking again without sleeping only multiplies the interleavings.
+pub(crate) fn spins() -> u32 {
+    0
+}
+
+loom::thread_local! {
+    /// Steps this thread may still take before it stops for good.
+    static STEPS_LEFT: Cell<u64> = Cell::new(u64::MAX);
+}
+
+/// What a stopped thread unwinds with.
+pub(crate) struct Stopped;
+
+/// Runs `life`, and stops it for good in front of its step number `steps` (from 0).
+/// Returns whether it was stopped.
+pub(crate) fn stop_after(steps: u64, life: impl FnOnce()) -> bool {
+    STEPS_LEFT.with(|left| left.set(steps));
+    let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life));
+    STEPS_LEFT.with(|left| left.set(u64::MAX));
+    match end {
+        Ok(()) => false,
+        Err(cause) if cause.is::<Stopped>() => true,
+        Err(cause) => std::panic::resume_unwind(cause),
+    }
+}
+
+fn step() {
+    STEPS_LEFT.with(|left| match left.get() {
+        u64::MAX => {}
+        0 => std::panic::resume_unwind(Box::new(Stopped)),
+        more => left.set(more - 1),
+    });
+}
+
+pub(crate) fn fence(order: Ordering) {
+    step();
+    loom::sync::atomic::fence(order);
+}
+
+macro_rules! stepping {
+    ($name:ident, $word:ty) => {
+        #[derive(Default)]
+        pub(crate) struct $name(loom::sync::atomic::$name);
+
+        #[expect(dead_code, reason = "both widths offer the same operations")]
+        impl $name {
+            pub(crate) fn load(&self, order: Ordering) -> $word {
+                step();
+                self.0.load(order)
+            }
+
+            pub(crate) fn store(&self, value: $word, order: Ordering) {
+                step();
+                self.0.store(value, order);
+            }
+
+            pub(crate) fn swap(&self, value: $word, order: Ordering) -> $word {
+                step();
+                self.0.swap(value, order)
+            }
+
+            pub(crate) fn fetch_add(&self, value: $word, order: Ordering) -> $word {
+                step();
+                self.0.fetch_add(value, order)
+            }
+
+            pub(crate) fn fetch_or(&self, value: $word, order: Ordering) -> $word {
+                step();
+                self.0.fetch_or(value, order)
+            }
+
+            pub(crate) fn compare_exchange(
+                &self,
+                current: $word,
+                new: $word,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$word, $word> {
+                step();
+                self.0.compare_exchange(current, new, success, failure)
+            }
+        }
+    };
+}
+
+stepping!(AtomicU32, u32);
+stepping!(AtomicU64, u64);
+
+/// The kernel's futex, as a lock (the kernel's own over its table of sleepers) and a condition.
+#[derive(Default)]
+pub(crate) struct Futex {
+    word: AtomicU32,
+    table: Mutex<()>,
+    called: Condvar,
+}
+
+impl Futex {
+    pub(crate) fn word(&self) -> &AtomicU32 {
+        &self.word
+    }
+
+    /// Time does not pass here, so the deadline is never the reason to return. The slice of a
+    /// survivor that ends after a peer's death is modelled by the death itself, which wakes all
+    /// ([`Futex::death`]): a sleep that only a slice would end is a deadlock, which loom reports.
+    pub(crate) fn wait(&self, expected: u32, _deadline: Duration) -> Woken {
+        step();
+        let table = self.table.lock().unwrap();
+        if self.word.0.load(Ordering::SeqCst) == expected {
+            drop(self.called.wait(table).unwrap());
+        }
+        Woken::Late
+    }
+
+    pub(crate) fn wake_all(&self) {
+        step();
+        self.death();
+    }
+
+    pub(crate) fn wake_one(&self) {
+        step();
+        drop(self.table.lock().unwrap());
+        self.called.notify_one();
+    }
+
+    /// What the end of every sleeper's slice looks like once a peer has died.
+    pub(crate) fn death(&self) {
+        drop(self.table.lock().unwrap());
+        self.called.notify_all();
+    }
+}

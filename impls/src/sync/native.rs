@@ -1,0 +1,46 @@
+//! The machine's own atomics, and the kernel's futex.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+pub(crate) use std::hint;
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+
+use super::Woken;
+use crate::sys;
+
+/// How often to look again before going to sleep.
+///
+/// Waking a sleeper on another CPU costs some 20 µs, so it pays to look for about as long. With
+/// one CPU nobody can change anything while we look.
+pub(crate) fn spins() -> u32 {
+    static SPINS: OnceLock<u32> = OnceLock::new();
+    *SPINS.get_or_init(|| match std::thread::available_parallelism() {
+        Ok(cpus) if cpus.get() > 1 => 1000,
+        _ => 0,
+    })
+}
+
+/// A word in shared memory on which processes can sleep.
+#[repr(transparent)]
+#[derive(Default)]
+pub(crate) struct Futex(AtomicU32);
+
+impl Futex {
+    pub(crate) fn word(&self) -> &AtomicU32 {
+        &self.0
+    }
+
+    /// Sleeps while the word is `expected`, until called or until `deadline` (monotonic clock).
+    pub(crate) fn wait(&self, expected: u32, deadline: Duration) -> Woken {
+        sys::futex_wait(&self.0, expected, deadline)
+    }
+
+    pub(crate) fn wake_all(&self) {
+        sys::futex_wake(&self.0, i32::MAX);
+    }
+
+    pub(crate) fn wake_one(&self) {
+        sys::futex_wake(&self.0, 1);
+    }
+}

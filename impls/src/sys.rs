@@ -1,0 +1,183 @@
+//! The one door to the kernel for links in shared memory.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use memmap2::{MmapOptions, MmapRaw};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::Mode;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::sync::Woken;
+
+/// A system call that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{call}: {}", errno.desc())]
+pub struct Fault {
+    /// Its name.
+    pub call: &'static str,
+    /// Why.
+    pub errno: Errno,
+}
+
+impl Fault {
+    pub(crate) fn of(call: &'static str) -> impl Fn(Errno) -> Fault {
+        move |errno| Fault { call, errno }
+    }
+}
+
+/// The monotonic clock, which all processes of a machine share.
+pub(crate) fn now() -> Duration {
+    match clock_gettime(ClockId::CLOCK_MONOTONIC) {
+        Ok(time) => Duration::new(time.tv_sec().unsigned_abs(), time.tv_nsec() as u32),
+        // The kernel refuses only clocks it does not have, and it always has this one.
+        Err(_) => Duration::ZERO,
+    }
+}
+
+/// Sleeps while `word` is `expected`, until woken or until `deadline` on the clock of [`now`].
+///
+/// Not the private kind: the sleepers and wakers are in different processes.
+pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, deadline: Duration) -> Woken {
+    let deadline = libc::timespec {
+        tv_sec: libc::time_t::try_from(deadline.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: deadline.subsec_nanos().into(),
+    };
+    // SAFETY: `word` is aligned and mapped while borrowed, `deadline` lives until the call
+    // returns, and the kernel writes to neither.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            // Only the bitset form takes an absolute time.
+            libc::FUTEX_WAIT_BITSET,
+            expected,
+            &raw const deadline,
+            std::ptr::null::<u32>(),
+            libc::FUTEX_BITSET_MATCH_ANY,
+        )
+    };
+    if result == -1 && Errno::last() == Errno::ETIMEDOUT { Woken::Late } else { Woken::Perhaps }
+}
+
+/// Wakes up to `count` sleepers on `word`.
+pub(crate) fn futex_wake(word: &AtomicU32, count: i32) {
+    // SAFETY: waking reads nothing but the address of `word`, which is mapped while borrowed.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+}
+
+/// How [`shm_open`] treats a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// It must be new.
+    Exclusive,
+    /// It must be there.
+    Existing,
+    /// Either.
+    Either,
+}
+
+/// Opens a POSIX shared-memory object, readable and writable by its owner alone.
+pub(crate) fn shm_open(name: &CString, opening: Opening) -> nix::Result<File> {
+    let how = match opening {
+        Opening::Exclusive => OFlag::O_CREAT | OFlag::O_EXCL,
+        Opening::Existing => OFlag::empty(),
+        Opening::Either => OFlag::O_CREAT,
+    };
+    let flags = how | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    let file = nix::sys::mman::shm_open(name.as_c_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    Ok(File::from(file))
+}
+
+pub(crate) fn shm_unlink(name: &CString) -> nix::Result<()> {
+    nix::sys::mman::shm_unlink(name.as_c_str())
+}
+
+/// A nameless object that is `bytes` long for ever: nobody can shrink it under our feet.
+pub(crate) fn sealed_memory(bytes: u64) -> nix::Result<File> {
+    use nix::fcntl::SealFlag;
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let file: OwnedFd = memfd_create(c"ipc-link", flags)?;
+    let file = File::from(file);
+    allocate(&file, bytes)?;
+    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file)
+}
+
+/// Whether nobody can shrink `file` any more.
+pub(crate) fn is_sealed(file: &File) -> bool {
+    use nix::fcntl::SealFlag;
+    fcntl(file, FcntlArg::F_GET_SEALS)
+        .is_ok_and(|seals| SealFlag::from_bits_retain(seals).contains(SealFlag::F_SEAL_SHRINK))
+}
+
+/// Makes `file` `bytes` long with memory behind every one of them, so that a full file system is
+/// an error here and not a SIGBUS at the first touch.
+pub(crate) fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
+    let bytes = libc::off_t::try_from(bytes).map_err(|_| Errno::EFBIG)?;
+    loop {
+        match nix::fcntl::posix_fallocate(file, 0, bytes) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// A second open file description of the same object. Byte locks belong to a description, so
+/// each end of a link needs its own.
+pub(crate) fn reopen(file: &File) -> Result<File, Fault> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // The standard library opens with O_CLOEXEC.
+    let opened = File::options().read(true).write(true).open(path);
+    opened.map_err(|error| Fault { call: "open", errno: errno(&error) })
+}
+
+/// Maps the whole of `file`, `bytes` long, for reading and writing.
+pub(crate) fn map(file: &File, bytes: usize) -> Result<MmapRaw, Fault> {
+    let map = MmapOptions::new().len(bytes).map_raw(file);
+    map.map_err(|error| Fault { call: "mmap", errno: errno(&error) })
+}
+
+/// What the system said, in an error of the standard library.
+pub(crate) fn errno(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
+}
+
+/// Takes the lock on one byte of `file` for this open file description, if it is free.
+/// The kernel gives it back when the last reference to the description ends, whatever ends it.
+pub(crate) fn lock_byte(file: &File, byte: u16) -> nix::Result<bool> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&byte_lock(libc::F_WRLCK, byte))) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(other) => Err(other),
+    }
+}
+
+pub(crate) fn unlock_byte(file: &File, byte: u16) -> nix::Result<()> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&byte_lock(libc::F_UNLCK, byte))).map(drop)
+}
+
+/// Whether another open file description holds the lock on one byte of `file`.
+pub(crate) fn is_byte_locked(file: &File, byte: u16) -> bool {
+    let mut lock = byte_lock(libc::F_WRLCK, byte);
+    let asked = fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock));
+    // No answer is no proof of death.
+    asked.is_err() || libc::c_int::from(lock.l_type) != libc::F_UNLCK
+}
+
+fn byte_lock(kind: libc::c_int, byte: u16) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte.into(),
+        l_len: 1,
+        l_pid: 0,
+    }
+}
