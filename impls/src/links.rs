@@ -1,6 +1,8 @@
 //! The links, one folder each, and what they have in common.
 
 pub mod error;
+#[cfg(test)]
+mod record;
 pub mod ring;
 
 use std::time::Duration;

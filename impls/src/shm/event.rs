@@ -99,6 +99,7 @@ impl Event {
             }
             hint::spin_loop();
         }
+        self.0.begin();
         let mut look = Look::Glance;
         loop {
             let armed = self.arm();

@@ -10,12 +10,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::Memory;
 use super::event::Look;
-use crate::sync::AtomicU32;
-
-/// Seats of one link, half of them for either role.
-pub(crate) const SEATS: usize = 2 * EACH;
-/// Seats for one role.
-pub(crate) const EACH: usize = 32;
+use crate::sync::{AtomicU32, SEATS};
 
 /// What an end does on a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +26,9 @@ impl Role {
     pub(crate) fn seats(self, each: usize) -> std::ops::Range<usize> {
         let first = match self {
             Role::Sender => 0,
-            Role::Receiver => EACH,
+            Role::Receiver => SEATS,
         };
-        first..first + each.min(EACH)
+        first..first + each.min(SEATS)
     }
 
     /// The other role.
@@ -64,7 +59,7 @@ pub(crate) struct Roster {
     changes: AtomicU32,
     /// Bits 0 and 1: 0 never taken, 1 taken, 2 left in order. Above: how often it was taken.
     /// The senders' seats, then the receivers'.
-    seats: [[AtomicU32; EACH]; 2],
+    seats: [[AtomicU32; SEATS]; 2],
 }
 
 const STATE: u32 = 3;
@@ -102,7 +97,7 @@ impl Roster {
     }
 
     fn seat(&self, index: usize) -> &AtomicU32 {
-        &self.seats[index / EACH][index % EACH]
+        &self.seats[index / SEATS][index % SEATS]
     }
 
     fn presence<C>(

@@ -1,6 +1,7 @@
 //! Loom's atomics, with a step in front of every access at which a thread may be stopped for good.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use loom::sync::atomic::Ordering;
@@ -20,6 +21,9 @@ loom::thread_local! {
     static STEPS_LEFT: Cell<u64> = Cell::new(u64::MAX);
 }
 
+/// Seats for each role. Few, because loom tracks every atomic.
+pub(crate) const SEATS: usize = 2;
+
 /// What a stopped thread unwinds with.
 pub(crate) struct Stopped;
 
@@ -36,10 +40,15 @@ pub(crate) fn stop_after(steps: u64, life: impl FnOnce()) -> bool {
     }
 }
 
+/// Stops the thread for good, here.
+pub(crate) fn stop() {
+    std::panic::resume_unwind(Box::new(Stopped));
+}
+
 fn step() {
     STEPS_LEFT.with(|left| match left.get() {
         u64::MAX => {}
-        0 => std::panic::resume_unwind(Box::new(Stopped)),
+        0 => stop(),
         more => left.set(more - 1),
     });
 }
@@ -98,11 +107,20 @@ macro_rules! stepping {
 stepping!(AtomicU32, u32);
 stepping!(AtomicU64, u64);
 
+loom::thread_local! {
+    /// Of how many deaths this thread's sleeps on a futex have told it, by address.
+    static TOLD: RefCell<HashMap<usize, u32>> = RefCell::new(HashMap::new());
+}
+
 /// The kernel's futex, as a lock (the kernel's own over its table of sleepers) and a condition.
+///
+/// Time does not pass here, so a deadline is never the reason to return, and a sleep that only
+/// its slice would end is a deadlock, which loom reports. The exception is a death: every call
+/// that sleeps has one slice end after it.
 #[derive(Default)]
 pub(crate) struct Futex {
     word: AtomicU32,
-    table: Mutex<()>,
+    deaths: Mutex<u32>,
     called: Condvar,
 }
 
@@ -111,32 +129,42 @@ impl Futex {
         &self.word
     }
 
-    /// Time does not pass here, so the deadline is never the reason to return. The slice of a
-    /// survivor that ends after a peer's death is modelled by the death itself, which wakes all
-    /// ([`Futex::death`]): a sleep that only a slice would end is a deadlock, which loom reports.
+    /// A call begins that may sleep here, which knows nothing of earlier deaths.
+    pub(crate) fn begin(&self) {
+        TOLD.with(|told| told.borrow_mut().remove(&std::ptr::from_ref(self).addr()));
+    }
+
     pub(crate) fn wait(&self, expected: u32, _deadline: Duration) -> Woken {
         step();
-        let table = self.table.lock().unwrap();
-        if self.word.0.load(Ordering::SeqCst) == expected {
-            drop(self.called.wait(table).unwrap());
+        let mut deaths = self.deaths.lock().unwrap();
+        if self.word.0.load(Ordering::SeqCst) == expected && !self.news_of(*deaths) {
+            deaths = self.called.wait(deaths).unwrap();
+            self.news_of(*deaths);
         }
         Woken::Late
     }
 
     pub(crate) fn wake_all(&self) {
         step();
-        self.death();
+        drop(self.deaths.lock().unwrap());
+        self.called.notify_all();
     }
 
     pub(crate) fn wake_one(&self) {
         step();
-        drop(self.table.lock().unwrap());
+        drop(self.deaths.lock().unwrap());
         self.called.notify_one();
     }
 
-    /// What the end of every sleeper's slice looks like once a peer has died.
+    /// Some end died, not necessarily asleep here.
     pub(crate) fn death(&self) {
-        drop(self.table.lock().unwrap());
+        *self.deaths.lock().unwrap() += 1;
         self.called.notify_all();
+    }
+
+    /// Whether this thread has not yet been told of as many deaths; now it is.
+    fn news_of(&self, deaths: u32) -> bool {
+        let here = std::ptr::from_ref(self).addr();
+        TOLD.with(|told| told.borrow_mut().insert(here, deaths).unwrap_or(0) != deaths)
     }
 }

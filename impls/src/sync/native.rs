@@ -9,6 +9,9 @@ pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 use super::Woken;
 use crate::sys;
 
+/// Seats for each role on one link.
+pub(crate) const SEATS: usize = 32;
+
 /// How often to look again before going to sleep.
 ///
 /// Waking a sleeper on another CPU costs some 20 µs, so it pays to look for about as long. With
@@ -30,6 +33,9 @@ impl Futex {
     pub(crate) fn word(&self) -> &AtomicU32 {
         &self.0
     }
+
+    /// A call begins that may sleep here. Of interest to the modelled futex only.
+    pub(crate) fn begin(&self) {}
 
     /// Sleeps while the word is `expected`, until called or until `deadline` (monotonic clock).
     pub(crate) fn wait(&self, expected: u32, deadline: Duration) -> Woken {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::layout::Control;
 use crate::links::{
-    Damage, ReceiveError, ReceiveTimeoutError, SendError, SendTimeoutError, Size, TryReceiveError,
-    TrySendError,
+    Damage, ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendError, SendTimeoutError,
+    SendingEnd, Size, TryReceiveError, TrySendError,
 };
 use crate::shm::Memory;
 use crate::shm::event::{Look, Patience};
@@ -76,31 +76,29 @@ impl<M: Memory<Control>> Sending<M> {
         Ok(Sending { memory, seat, patience: Patience::default(), tail })
     }
 
+    pub(crate) fn peer_presence(&mut self) -> Presence {
+        let roster = &self.memory.control().roster;
+        self.tail.company.presence(roster, &self.memory, Look::Thorough)
+    }
+}
+
+impl<M: Memory<Control>> SendingEnd for Sending<M> {
     #[inline]
-    pub(crate) fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+    fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         let room = &self.memory.control().calls.room;
         room.wait(|look| self.tail.put(&self.memory, message, look))
     }
 
     #[inline]
-    pub(crate) fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
+    fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
         let put = self.patience.attempt(|look| self.tail.put(&self.memory, message, look));
         Ok(put.ok_or(TrySendError::Full)??)
     }
 
-    pub(crate) fn send_timeout(
-        &mut self,
-        message: &[u8],
-        patience: Duration,
-    ) -> Result<(), SendTimeoutError> {
+    fn send_timeout(&mut self, message: &[u8], patience: Duration) -> Result<(), SendTimeoutError> {
         let room = &self.memory.control().calls.room;
         let put = room.wait_timeout(patience, |look| self.tail.put(&self.memory, message, look));
         Ok(put.ok_or(SendTimeoutError::Timeout)??)
-    }
-
-    pub(crate) fn peer_presence(&mut self) -> Presence {
-        let roster = &self.memory.control().roster;
-        self.tail.company.presence(roster, &self.memory, Look::Thorough)
     }
 }
 
@@ -170,19 +168,26 @@ impl<M: Memory<Control>> Receiving<M> {
         Ok(Receiving { memory, seat, patience: Patience::default(), head })
     }
 
+    pub(crate) fn peer_presence(&mut self) -> Presence {
+        let roster = &self.memory.control().roster;
+        self.head.company.presence(roster, &self.memory, Look::Thorough)
+    }
+}
+
+impl<M: Memory<Control>> ReceivingEnd for Receiving<M> {
     #[inline]
-    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
         let message = &self.memory.control().calls.message;
         message.wait(|look| self.head.take(&self.memory, buffer, look))
     }
 
     #[inline]
-    pub(crate) fn try_receive(&mut self, buffer: &mut [u8]) -> Result<usize, TryReceiveError> {
+    fn try_receive(&mut self, buffer: &mut [u8]) -> Result<usize, TryReceiveError> {
         let taken = self.patience.attempt(|look| self.head.take(&self.memory, buffer, look));
         Ok(taken.ok_or(TryReceiveError::Empty)??)
     }
 
-    pub(crate) fn receive_timeout(
+    fn receive_timeout(
         &mut self,
         buffer: &mut [u8],
         patience: Duration,
@@ -191,11 +196,6 @@ impl<M: Memory<Control>> Receiving<M> {
         let taken =
             message.wait_timeout(patience, |look| self.head.take(&self.memory, buffer, look));
         Ok(taken.ok_or(ReceiveTimeoutError::Timeout)??)
-    }
-
-    pub(crate) fn peer_presence(&mut self) -> Presence {
-        let roster = &self.memory.control().roster;
-        self.head.company.presence(roster, &self.memory, Look::Thorough)
     }
 }
 
