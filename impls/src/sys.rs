@@ -120,7 +120,13 @@ pub(crate) fn is_sealed(file: &File) -> bool {
 
 /// Makes `file` `bytes` long with memory behind every one of them, so that a full file system is
 /// an error here and not a SIGBUS at the first touch.
+///
+/// The kernel hands out memory until none is left and then kills processes: a nameless object has
+/// no limit at all, and that of `/dev/shm` may be beyond what the machine has. So we ask first.
 pub(crate) fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
+    if available_memory().is_some_and(|available| bytes > available) {
+        return Err(Errno::ENOSPC);
+    }
     let bytes = libc::off_t::try_from(bytes).map_err(|_| Errno::EFBIG)?;
     loop {
         match nix::fcntl::posix_fallocate(file, 0, bytes) {
@@ -128,6 +134,14 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
             other => return other,
         }
     }
+}
+
+/// How much memory the kernel believes it can still hand out, in bytes.
+fn available_memory() -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
 }
 
 /// A second open file description of the same object. Byte locks belong to a description, so

@@ -80,7 +80,7 @@ pub enum CreateError {
         longest: usize,
     },
     /// The memory for it is not there.
-    #[error("no room for {bytes} bytes in /dev/shm; unlink what is not needed, or enlarge it")]
+    #[error("no memory for {bytes} bytes; unlink what is not needed, or enlarge /dev/shm")]
     NoRoom {
         /// The size of the object.
         bytes: u64,

@@ -252,6 +252,14 @@ impl Head {
     }
 }
 
+#[cfg(all(test, not(loom)))]
+impl<M: Memory<Control>> Receiving<M> {
+    /// What a hostile peer would write to.
+    pub(crate) fn memory(&self) -> &M {
+        &self.memory
+    }
+}
+
 /// The number of received messages, unless it is one that no count reaches.
 fn shared_head<M: Memory<Control>>(memory: &M) -> Result<u64, AttachError> {
     /// Leaves room for adding a capacity, and takes centuries to reach.
