@@ -11,6 +11,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
+use nix::unistd::{SysconfVar, sysconf};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::sync::Woken;
@@ -38,6 +39,12 @@ pub(crate) fn now() -> Duration {
         // The kernel refuses only clocks it does not have, and it always has this one.
         Err(_) => Duration::ZERO,
     }
+}
+
+/// CPUs of the machine that are switched on.
+pub(crate) fn cpus() -> i64 {
+    // Not an answer that anything but speed rests on.
+    sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten().unwrap_or(1)
 }
 
 /// Sleeps while `word` is `expected`, until woken or until `deadline` on the clock of [`now`].

@@ -15,13 +15,11 @@ pub(crate) const SEATS: usize = 32;
 /// How often to look again before going to sleep.
 ///
 /// Waking a sleeper on another CPU costs some 20 µs, so it pays to look for about as long. With
-/// one CPU nobody can change anything while we look.
+/// one CPU nobody can change anything while we look. That counts the machine's CPUs, not ours: a
+/// process that is bound to one of them has a peer on another.
 pub(crate) fn spins() -> u32 {
     static SPINS: OnceLock<u32> = OnceLock::new();
-    *SPINS.get_or_init(|| match std::thread::available_parallelism() {
-        Ok(cpus) if cpus.get() > 1 => 1000,
-        _ => 0,
-    })
+    *SPINS.get_or_init(|| if sys::cpus() > 1 { 1000 } else { 0 })
 }
 
 /// A word in shared memory on which processes can sleep.
