@@ -1,6 +1,7 @@
 //! The links, one folder each, and what they have in common.
 
 pub mod error;
+pub mod mpmc;
 #[cfg(test)]
 mod record;
 pub mod ring;

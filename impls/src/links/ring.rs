@@ -49,6 +49,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use self::endpoint::{Receiving, Sending};
+pub(crate) use self::layout::Calls;
 use self::layout::Control;
 use super::{
     ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendError, SendTimeoutError, SendingEnd, Size,

@@ -75,6 +75,19 @@ pub(crate) struct Seat {
     word: u32,
 }
 
+impl Seat {
+    /// Bits 1 to 7: the seat, from 1 on. Bits 8 to 31: the generation, which repeats only after
+    /// sixteen million newcomers. Never 0, and bit 0 is free for others.
+    pub(crate) fn badge(self) -> u32 {
+        badge(self.index, self.word)
+    }
+}
+
+fn badge(index: usize, word: u32) -> u32 {
+    // Seats are few; see `SEATS`.
+    (word / GENERATION) << 8 | (index as u32 + 1) << 1
+}
+
 impl Roster {
     /// Sits down on a seat whose lock the caller has just got.
     pub(crate) fn enter(&self, index: usize) -> Seat {
@@ -119,6 +132,18 @@ impl Roster {
             }
         }
         presence
+    }
+
+    /// Whether the end that wears this badge lives. One that nobody can wear does not.
+    pub(crate) fn is_badge_alive<C>(&self, memory: &impl Memory<C>, worn: u32) -> bool {
+        let index = (worn >> 1 & 0x7F) as usize;
+        if !(1..=2 * SEATS).contains(&index) {
+            return false;
+        }
+        let index = index - 1;
+        // sync: presence.
+        let word = self.seat(index).load(Acquire);
+        badge(index, word) == worn && word & STATE == TAKEN && memory.is_held(index)
     }
 
     /// Whether the process that sat down as `seat` still lives and sits there.

@@ -26,7 +26,7 @@ impl Cursor {
 
     pub(crate) fn next(self, slots: usize) -> Cursor {
         let slot = if self.slot + 1 == slots { 0 } else { self.slot + 1 };
-        Cursor { position: self.position + 1, slot }
+        Cursor { position: self.position.wrapping_add(1), slot }
     }
 }
 

@@ -1,0 +1,94 @@
+//! A lock between processes that survives the death of its holder.
+//!
+//! The word names the holder by its seat on the roster, so whoever waits can ask whether that end
+//! still lives, and inherits the lock if it does not.
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use super::Memory;
+use super::event::SLICE;
+use super::roster::{Roster, Seat};
+use crate::sync::{Futex, Woken, hint, spins};
+use crate::sys;
+
+/// 0 when free. Bit 0: somebody may be asleep. Above: the holder, as [`Seat::badge`] writes it.
+#[derive(Default)]
+pub(crate) struct Lock(Futex);
+
+const ASLEEP: u32 = 1;
+const FREE: u32 = 0;
+
+/// How the lock was got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Got {
+    /// From nobody, or from a holder that gave it back.
+    Clean,
+    /// From a holder that died with it: what the lock protects may be half-way.
+    Inherited,
+}
+
+impl Lock {
+    /// Waits until the lock is the caller's. A holder that is alive but stopped holds us up.
+    #[inline]
+    pub(crate) fn acquire<C>(&self, roster: &Roster, memory: &impl Memory<C>, me: Seat) -> Got {
+        // sync: lock. Pairs with the swap in `release`: all that holders before did is visible.
+        match self.0.word().compare_exchange(FREE, me.badge(), Acquire, Relaxed) {
+            Ok(_) => Got::Clean,
+            Err(_) => self.contend(roster, memory, me),
+        }
+    }
+
+    #[cold]
+    fn contend<C>(&self, roster: &Roster, memory: &impl Memory<C>, me: Seat) -> Got {
+        let word = self.0.word();
+        for _ in 0..spins() {
+            let free = word.load(Relaxed) == FREE;
+            // sync: lock.
+            if free && word.compare_exchange(FREE, me.badge(), Acquire, Relaxed).is_ok() {
+                return Got::Clean;
+            }
+            hint::spin_loop();
+        }
+        self.0.begin();
+        // From here on others may sleep too, so the word says so also when it is ours.
+        let mine = me.badge() | ASLEEP;
+        loop {
+            let seen = word.load(Relaxed);
+            if seen == FREE {
+                // sync: lock.
+                if word.compare_exchange(FREE, mine, Acquire, Relaxed).is_ok() {
+                    return Got::Clean;
+                }
+                continue;
+            }
+            let armed = seen | ASLEEP;
+            if seen != armed && word.compare_exchange(seen, armed, Relaxed, Relaxed).is_err() {
+                continue;
+            }
+            let woken = self.0.wait(armed, sys::now().saturating_add(SLICE));
+            if woken == Woken::Late && !roster.is_badge_alive(memory, armed & !ASLEEP) {
+                // The generation in the badge keeps a newcomer on the dead holder's seat from
+                // being taken for it: then the word has changed, and the exchange fails.
+                // sync: lock. What the dead holder did is visible because its death is.
+                if word.compare_exchange(armed, mine, AcqRel, Relaxed).is_ok() {
+                    return Got::Inherited;
+                }
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn release(&self) {
+        // sync: lock. Pairs with the exchanges in `acquire` and `contend`.
+        if self.0.word().swap(FREE, Release) & ASLEEP != 0 {
+            // One is enough: it takes the lock with the bit set, and so wakes the next. If it
+            // dies on the way, the others see that the lock is free after their slice.
+            self.0.wake_one();
+        }
+    }
+
+    #[cfg(all(test, loom))]
+    pub(crate) fn death(&self) {
+        self.0.death();
+    }
+}
