@@ -2,8 +2,9 @@
 
 pub mod error;
 pub mod mpmc;
-#[cfg(test)]
+#[cfg(all(test, loom))]
 mod record;
+pub mod rendezvous;
 pub mod ring;
 
 use std::time::Duration;

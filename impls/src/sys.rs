@@ -118,13 +118,6 @@ pub(crate) fn sealed_memory(bytes: u64) -> nix::Result<File> {
     Ok(file)
 }
 
-/// Whether nobody can shrink `file` any more.
-pub(crate) fn is_sealed(file: &File) -> bool {
-    use nix::fcntl::SealFlag;
-    fcntl(file, FcntlArg::F_GET_SEALS)
-        .is_ok_and(|seals| SealFlag::from_bits_retain(seals).contains(SealFlag::F_SEAL_SHRINK))
-}
-
 /// Makes `file` `bytes` long with memory behind every one of them, so that a full file system is
 /// an error here and not a SIGBUS at the first touch.
 ///

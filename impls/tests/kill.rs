@@ -6,6 +6,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ipc_impls::links::mpmc::Mailbox;
 use ipc_impls::links::ring::{Options, Presence, Ring};
 use ipc_impls::links::{ReceiveError, ReceivingEnd, SendError, SendingEnd, Size, TryReceiveError};
 
@@ -79,7 +80,24 @@ fn worker() {
             let mut sender = Ring::open(&format!("{link}-out")).unwrap().sender().unwrap();
             let mut buffer = [0; LONGEST];
             loop {
-                let length = receiver.receive(&mut buffer).unwrap();
+                // Once the test has seen enough, it closes its ends.
+                let Ok(length) = receiver.receive(&mut buffer) else { return };
+                sender.send(&buffer[..length]).unwrap();
+            }
+        }
+        "mail" => {
+            let mut sender = Mailbox::open(&link).unwrap().sender().unwrap();
+            for number in from.. {
+                sender.send(&message(number)).unwrap();
+            }
+        }
+        "fetch" => {
+            let mut receiver = Mailbox::open(&link).unwrap().receiver().unwrap();
+            let mut sender = Mailbox::open(&format!("{link}-out")).unwrap().sender().unwrap();
+            let mut buffer = [0; LONGEST];
+            loop {
+                // Once the test has seen enough, it closes its ends.
+                let Ok(length) = receiver.receive(&mut buffer) else { return };
                 sender.send(&buffer[..length]).unwrap();
             }
         }
@@ -196,6 +214,101 @@ fn a_killed_receiver_loses_at_most_what_it_had_in_hand_and_is_replaced() {
             // A gap shows when a later worker forwards something.
             assert!(lost <= round, "{lost} lost after {round} earlier kills");
         }
+    }
+}
+
+/// Numbers of one sender's life begin here; no life sends so many.
+const LIFE: u64 = 1 << 32;
+
+#[test]
+fn one_of_several_senders_is_killed_and_the_others_are_not_held_up() {
+    let mut dice = Dice::new();
+    for capacity in [1, 3, 64] {
+        let name = OwnName::new(&format!("mail-{capacity}"));
+        let options = Options { capacity, size: Size::UpTo(LONGEST) };
+        let mut receiver = Mailbox::create(&name.0, options).unwrap().receiver().unwrap();
+        let mut buffer = [0; LONGEST];
+        // What each life sends next, and the workers alive.
+        let mut next: Vec<u64> = vec![0; 2];
+        let mut workers: Vec<_> =
+            (0..2).map(|life| (life, Worker::start("mail", &name.0, life * LIFE))).collect();
+        for _ in 0..kills() / 3 {
+            for _ in 0..1 + dice.below(2000) {
+                let length = receiver.receive_timeout(&mut buffer, LONG).unwrap();
+                expect(&mut next, &buffer[..length]);
+            }
+            spin(dice.below(20_000));
+            // One is killed, and from now on the other must do, before a new one comes.
+            let (dead, worker) = workers.swap_remove(dice.below(2) as usize);
+            worker.kill();
+            let other = workers[0].0;
+            let before = next[other as usize];
+            while next[other as usize] < before + capacity as u64 + 10 {
+                let length = receiver.receive_timeout(&mut buffer, LONG).unwrap();
+                expect(&mut next, &buffer[..length]);
+            }
+            assert!(next[dead as usize] < LIFE);
+            let life = next.len() as u64;
+            next.push(0);
+            workers.push((life, Worker::start("mail", &name.0, life * LIFE)));
+        }
+    }
+}
+
+fn expect(next: &mut [u64], bytes: &[u8]) {
+    let number = number(bytes);
+    let next = &mut next[(number / LIFE) as usize];
+    assert_eq!(number % LIFE, *next);
+    *next += 1;
+}
+
+#[test]
+fn one_of_several_receivers_is_killed_and_the_others_are_not_held_up() {
+    let mut dice = Dice::new();
+    for capacity in [1, 3, 64] {
+        let name = OwnName::new(&format!("fetch-{capacity}"));
+        let out = OwnName(format!("{}-out", name.0));
+        let options = Options { capacity, size: Size::UpTo(LONGEST) };
+        let mut sender = Mailbox::create(&name.0, options).unwrap().sender().unwrap();
+        let mut forwarded = Mailbox::create(&out.0, options).unwrap().receiver().unwrap();
+        let mut workers: Vec<_> = (0..2).map(|_| Worker::start("fetch", &name.0, 0)).collect();
+        let mut buffer = [0; LONGEST];
+        let (mut sent, mut came) = (0u64, std::collections::HashSet::new());
+        let rounds = kills() / 3;
+        for _ in 0..rounds {
+            for _ in 0..1 + dice.below(2000) {
+                // Both directions without waiting in either, so that nobody waits in a circle.
+                if sender.try_send(&message(sent)).is_ok() {
+                    sent += 1;
+                }
+                if let Ok(length) = forwarded.try_receive(&mut buffer) {
+                    assert!(came.insert(number(&buffer[..length])), "came twice");
+                }
+            }
+            workers.swap_remove(dice.below(2) as usize).kill();
+            // The other goes on.
+            let before = came.len();
+            let start = Instant::now();
+            while came.len() < before + capacity + 10 {
+                assert!(start.elapsed() < LONG, "the survivor is held up");
+                if sender.try_send(&message(sent)).is_ok() {
+                    sent += 1;
+                }
+                if let Ok(length) = forwarded.try_receive(&mut buffer) {
+                    assert!(came.insert(number(&buffer[..length])), "came twice");
+                }
+            }
+            workers.push(Worker::start("fetch", &name.0, 0));
+        }
+        // Let the link run dry, then count what is missing: at most what each dead had in hand.
+        drop(sender);
+        let start = Instant::now();
+        while (came.len() as u64) + rounds < sent && start.elapsed() < LONG {
+            if let Ok(length) = forwarded.receive_timeout(&mut buffer, Duration::from_millis(20)) {
+                assert!(came.insert(number(&buffer[..length])), "came twice");
+            }
+        }
+        assert!(came.len() as u64 + rounds >= sent, "{} of {sent} came", came.len());
     }
 }
 

@@ -10,10 +10,11 @@
 //!   50 ms asks whether the holder is alive, inherits the lock if not, and finishes what the dead
 //!   end had begun: nothing, or the counting of a message that was already sent.
 //! * **Nonblocking** calls wait for that lock, which is held while one message is copied. A
-//!   process that is stopped (not killed) at that moment holds the others up until it goes on.
+//!   process that is stopped (not killed) at that moment holds the others up until it goes on. A
+//!   hostile one can do the same by writing a living end's badge into the lock.
 //!
 //! ```no_run
-//! use ipc_impls::links::mailbox::{Options, Mailbox};
+//! use ipc_impls::links::mpmc::{Mailbox, Options};
 //! use ipc_impls::links::{ReceivingEnd, SendingEnd, Size};
 //!
 //! let mailbox = Mailbox::create("prices", Options { capacity: 100, size: Size::UpTo(64) })?;

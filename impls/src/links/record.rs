@@ -1,6 +1,6 @@
 //! Records what the ends of a link were asked and told, and asks the model whether it was legal.
 //!
-//! The recording itself uses the standard library's atomics and lock also under loom, so that it adds no
+//! The recording itself uses the standard library's atomics and lock, not loom's, so that it adds no
 //! order between threads that the link itself does not make.
 
 use std::sync::Mutex;

@@ -2,7 +2,7 @@
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::AcqRel;
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicBool;
@@ -29,7 +29,7 @@ impl<C: Default> World<C> {
 
     /// A mapping for the process that takes the lock on `seat`.
     pub(crate) fn attach(self: &Arc<World<C>>, seat: usize) -> Boxed<C> {
-        self.held[seat].store(true, Release);
+        self.held[seat].swap(true, AcqRel);
         // SAFETY: the test that made this world drops it only after all its threads have ended.
         Boxed(unsafe { &*Arc::as_ptr(self) })
     }
@@ -56,12 +56,11 @@ pub(crate) fn live<C, E>(
         // SAFETY: this runs once at the most, and the end is not used again.
         close(&mut || unsafe { ManuallyDrop::drop(&mut end) });
     });
+    // The kernel gives back the lock either way.
+    world.held[seat].swap(false, AcqRel);
     if stopped {
+        // No other thread runs between the store and this, so nobody knows before it is written.
         dies();
-    }
-    // The kernel gives back the lock either way, and after the death.
-    world.held[seat].store(false, Release);
-    if stopped {
         tell_sleepers(&world.control);
     }
     stopped
@@ -93,6 +92,8 @@ impl<C> Memory<C> for Boxed<C> {
     }
 
     fn is_held(&self, seat: usize) -> bool {
-        self.0.held[seat].load(Acquire)
+        // The kernel's table of locks is behind a lock of its own and never out of date. Here only
+        // accesses that also write have that property, so all of them do.
+        self.0.held[seat].fetch_or(false, AcqRel)
     }
 }

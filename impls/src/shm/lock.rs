@@ -49,7 +49,7 @@ impl Lock {
             }
             hint::spin_loop();
         }
-        self.0.begin();
+        let mut waited_for = FREE;
         // From here on others may sleep too, so the word says so also when it is ours.
         let mine = me.badge() | ASLEEP;
         loop {
@@ -65,6 +65,11 @@ impl Lock {
             if seen != armed && word.compare_exchange(seen, armed, Relaxed, Relaxed).is_err() {
                 continue;
             }
+            if seen != waited_for {
+                // It changed hands, or is new to us.
+                self.0.begin();
+            }
+            waited_for = armed;
             let woken = self.0.wait(armed, sys::now().saturating_add(SLICE));
             if woken == Woken::Late && !roster.is_badge_alive(memory, armed & !ASLEEP) {
                 // The generation in the badge keeps a newcomer on the dead holder's seat from

@@ -21,13 +21,13 @@ use super::Memory;
 use super::name::{Name, NameError};
 use super::roster::{Role, Roster, Seat};
 use crate::links::Size;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, SEATS};
 use crate::sys::{self, Fault, Opening};
 
 const MAGIC: [u8; 8] = *b"ipc-link";
 /// Changes with every change of the layout.
 const VERSION: u32 = 1;
-const HEADER: usize = 128;
+pub(crate) const HEADER: usize = 128;
 const MARK: usize = size_of::<u64>();
 /// Capacities stay below the number after which the stamps in the marks repeat.
 const LARGEST_CAPACITY: usize = 1 << 30;
@@ -44,6 +44,8 @@ pub enum Kind {
     Ring,
     /// Many senders, many receivers, bounded.
     Mpmc,
+    /// Many senders, many receivers, nothing waits.
+    Rendezvous,
 }
 
 /// What a link is made for.
@@ -230,7 +232,11 @@ pub(crate) struct Object {
 impl Shape {
     pub(crate) fn new(kind: Kind, options: Options) -> Result<Shape, CreateError> {
         let Options { capacity, size } = options;
-        if !(1..=LARGEST_CAPACITY).contains(&capacity) {
+        let possible = match kind {
+            Kind::Rendezvous => capacity == 0,
+            _ => (1..=LARGEST_CAPACITY).contains(&capacity),
+        };
+        if !possible {
             return Err(CreateError::Capacity { capacity });
         }
         Ok(Shape { kind, capacity, size })
@@ -241,11 +247,19 @@ impl Shape {
         self.size.longest().checked_next_multiple_of(MARK)?.checked_add(MARK)
     }
 
+    /// Places for a message: as many as may wait, or one for each end that may.
+    fn slots(&self) -> usize {
+        match self.kind {
+            Kind::Rendezvous => 2 * SEATS,
+            _ => self.capacity,
+        }
+    }
+
     /// Length of the object. `None` if there is no such number.
     fn bytes<C>(&self) -> Option<u64> {
         // A length that a message's mark has no room for is refused as too long here.
         u32::try_from(self.size.longest()).ok()?;
-        let slots = self.stride()?.checked_mul(self.capacity)?;
+        let slots = self.stride()?.checked_mul(self.slots())?;
         let bytes = slots.checked_add(HEADER + size_of::<C>())?;
         (bytes <= isize::MAX as usize).then_some(bytes as u64)
     }
@@ -299,6 +313,7 @@ impl Kind {
         match self {
             Kind::Ring => 1,
             Kind::Mpmc => 2,
+            Kind::Rendezvous => 3,
         }
     }
 }
@@ -483,14 +498,10 @@ impl<C: Control> Mapping<C> {
         Ok(Mapping { base, slots, stride, shape, file, _map: map, control: PhantomData })
     }
 
-    pub(crate) fn shape(&self) -> Shape {
-        self.shape
-    }
-
     #[inline]
     fn slot(&self, slot: usize) -> NonNull<u8> {
-        debug_assert!(slot < self.shape.capacity);
-        // SAFETY: `slot` is below the capacity, so this is inside the map (M1).
+        debug_assert!(slot < self.shape.slots());
+        // SAFETY: `slot` is below the number of slots, so this is inside the map (M1).
         unsafe { self.slots.add(slot * self.stride) }
     }
 }

@@ -30,14 +30,6 @@ impl Role {
         };
         first..first + each.min(SEATS)
     }
-
-    /// The other role.
-    pub(crate) fn peer(self) -> Role {
-        match self {
-            Role::Sender => Role::Receiver,
-            Role::Receiver => Role::Sender,
-        }
-    }
 }
 
 /// What is known of all ends of one role together.

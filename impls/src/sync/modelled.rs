@@ -22,7 +22,7 @@ loom::thread_local! {
 }
 
 /// Seats for each role. Few, because loom tracks every atomic.
-pub(crate) const SEATS: usize = 2;
+pub(crate) const SEATS: usize = 3;
 
 /// What a stopped thread unwinds with.
 pub(crate) struct Stopped;
@@ -129,7 +129,7 @@ impl Futex {
         &self.word
     }
 
-    /// A call begins that may sleep here, which knows nothing of earlier deaths.
+    /// The caller begins to wait for something, and has not asked yet who of those is dead.
     pub(crate) fn begin(&self) {
         TOLD.with(|told| told.borrow_mut().remove(&std::ptr::from_ref(self).addr()));
     }

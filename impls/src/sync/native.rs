@@ -32,7 +32,7 @@ impl Futex {
         &self.0
     }
 
-    /// A call begins that may sleep here. Of interest to the modelled futex only.
+    /// The caller begins to wait for something. Of interest to the modelled futex only.
     pub(crate) fn begin(&self) {}
 
     /// Sleeps while the word is `expected`, until called or until `deadline` (monotonic clock).

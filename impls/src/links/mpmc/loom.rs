@@ -145,6 +145,19 @@ fn loom_the_last_sender_to_close_lets_every_receiver_go() {
 }
 
 #[test]
+fn loom_a_receiver_that_is_overtaken_does_not_take_the_link_for_empty() {
+    let one = receives(&[TryReceive]);
+    let parties = [one, one, sends(&[TrySend, TrySend, Send])];
+    explore(3, 2, &parties);
+}
+
+#[test]
+fn loom_each_of_three_senders_gets_the_lock_in_the_end() {
+    let sender = sends(&[Send]);
+    explore(1, 3, &[sender, sender, sender, receives(&[Receive, Receive, Receive])]);
+}
+
+#[test]
 fn loom_an_end_that_stops_for_good_holds_nobody_up() {
     stop_at_every_step(2, 1, &[sends(&[Send, Send]), receives(&[Receive, Receive])]);
     stop_at_every_step(2, 2, &[sends(&[TrySend, Send]), receives(&[Receive, TryReceive])]);

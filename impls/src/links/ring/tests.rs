@@ -294,11 +294,11 @@ proptest! {
                     let _ = receiver.as_mut().map(|end| end.try_receive(&mut buffer));
                 }
                 4 => {
-                    sender = None;
+                    drop(sender.take());
                     sender = ring.sender().ok();
                 }
                 _ => {
-                    receiver = None;
+                    drop(receiver.take());
                     receiver = ring.receiver().ok();
                 }
             }
