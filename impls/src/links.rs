@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod mpmc;
+pub mod mq;
 #[cfg(all(test, loom))]
 mod record;
 pub mod rendezvous;

@@ -1,15 +1,16 @@
-//! The one door to the kernel for links in shared memory.
+//! The one door to the kernel.
 
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::mqueue::MqdT;
 use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
@@ -41,6 +42,22 @@ pub(crate) fn now() -> Duration {
     }
 }
 
+/// The wall clock, since 1970. Only for system calls that know no other.
+pub(crate) fn wall_clock() -> Duration {
+    match clock_gettime(ClockId::CLOCK_REALTIME) {
+        Ok(time) => Duration::new(time.tv_sec().unsigned_abs(), time.tv_nsec() as u32),
+        Err(_) => Duration::ZERO,
+    }
+}
+
+/// A time as the kernel wants it, as late as it can be told.
+fn timespec(time: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    }
+}
+
 /// CPUs of the machine that are switched on.
 pub(crate) fn cpus() -> i64 {
     // Not an answer that anything but speed rests on.
@@ -51,10 +68,7 @@ pub(crate) fn cpus() -> i64 {
 ///
 /// Not the private kind: the sleepers and wakers are in different processes.
 pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, deadline: Duration) -> Woken {
-    let deadline = libc::timespec {
-        tv_sec: libc::time_t::try_from(deadline.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: deadline.subsec_nanos().into(),
-    };
+    let deadline = timespec(deadline);
     // SAFETY: `word` is aligned and mapped while borrowed, `deadline` lives until the call
     // returns, and the kernel writes to neither.
     let result = unsafe {
@@ -76,6 +90,68 @@ pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, deadline: Duration) ->
 pub(crate) fn futex_wake(word: &AtomicU32, count: i32) {
     // SAFETY: waking reads nothing but the address of `word`, which is mapped while borrowed.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+}
+
+/// A queue that is closed when it is dropped, which nix leaves to the caller.
+pub(crate) fn mq_owned(queue: MqdT) -> OwnedFd {
+    // SAFETY: on Linux a queue is a file descriptor, and `queue` was its only owner.
+    unsafe { OwnedFd::from_raw_fd(queue.into_raw_fd()) }
+}
+
+/// Sends to a POSIX message queue, at the latest at `deadline` on the wall clock, and without one
+/// whenever there is room. A deadline in the past sends at once or not at all.
+pub(crate) fn mq_send(
+    queue: BorrowedFd<'_>,
+    message: &[u8],
+    priority: u32,
+    deadline: Option<Duration>,
+) -> nix::Result<()> {
+    let deadline = deadline.map(timespec);
+    let deadline = deadline.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    loop {
+        // SAFETY: the kernel reads the message and the deadline, which live until it returns.
+        let sent = unsafe {
+            libc::mq_timedsend(
+                queue.as_raw_fd(),
+                message.as_ptr().cast(),
+                message.len(),
+                priority,
+                deadline,
+            )
+        };
+        match Errno::result(sent) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(drop),
+        }
+    }
+}
+
+/// Receives from a POSIX message queue, likewise. The buffer must have room for the longest.
+pub(crate) fn mq_receive(
+    queue: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    deadline: Option<Duration>,
+) -> nix::Result<usize> {
+    let deadline = deadline.map(timespec);
+    let deadline = deadline.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    loop {
+        // SAFETY: the kernel writes to the buffer no more than its length, and reads the deadline,
+        // and both live until it returns.
+        let received = unsafe {
+            libc::mq_timedreceive(
+                queue.as_raw_fd(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                std::ptr::null_mut(),
+                deadline,
+            )
+        };
+        match Errno::result(received) {
+            Err(Errno::EINTR) => {}
+            // Not negative, or it would be an error.
+            other => return other.map(|length| length as usize),
+        }
+    }
 }
 
 /// How [`shm_open`] treats a name.
