@@ -142,6 +142,8 @@ impl Record {
         let history = History {
             operations: self.operations.lock().unwrap().clone(),
             crashes: self.crashes.lock().unwrap().clone(),
+            // Death and release of what was held are one moment here.
+            kills: Vec::new(),
             links: vec![ends],
             quiescent: true,
         };
