@@ -35,6 +35,7 @@ pub mod mock;
 pub mod mutant;
 mod op;
 mod profile;
+pub mod race;
 pub mod region;
 mod rule;
 pub mod rules;

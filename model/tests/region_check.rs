@@ -39,11 +39,11 @@ fn after_establishing(calls: impl IntoIterator<Item = (u16, Op, Ret)>) -> Region
     History::sequential(Region::default(), &[User(0), User(0)], calls)
 }
 
+/// Who calls what, when, and what it returns when.
+type Timed = (u16, Op, u64, Option<(u64, Ret)>);
+
 /// The same, with these calls at these times (from 1000) and these kills.
-fn overlapping(
-    calls: &[(u16, Op, u64, Option<(u64, Ret)>)],
-    kills: &[(u64, u16)],
-) -> RegionHistory {
+fn overlapping(calls: &[Timed], kills: &[(u64, u16)]) -> RegionHistory {
     let mut history = after_establishing([]);
     history.operations.extend(calls.iter().map(|(p, op, call, ret)| Operation {
         process: Process(*p),

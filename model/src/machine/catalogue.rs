@@ -37,6 +37,6 @@ impl From<&crate::Rule> for Described {
 pub fn all() -> Vec<Described> {
     let links = crate::rules::all().iter().map(Described::from);
     let regions = crate::region::Region::rules().iter().map(Described::from);
-    let races = std::iter::empty();
+    let races = crate::race::RULES.iter().copied();
     links.chain(regions).chain(races).collect()
 }

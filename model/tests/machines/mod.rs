@@ -11,7 +11,7 @@ use ipc_model::machine::{
 use ipc_model::{Kind, Process};
 
 /// A scenario of processes of one user, of which nobody is killed.
-pub fn scenario<M: Machine>(
+pub(crate) fn scenario<M: Machine>(
     name: &'static str,
     machine: M,
     users: &[u16],
@@ -29,21 +29,21 @@ pub fn scenario<M: Machine>(
 }
 
 /// Every behaviour of the scenario under the rules as they are meant.
-pub fn behaviours<M: Machine>(scenario: &Scenario<M>) -> Explored<M> {
+pub(crate) fn behaviours<M: Machine>(scenario: &Scenario<M>) -> Explored<M> {
     explore(&Spec::new(scenario.machine), scenario, |_| Ok(()))
 }
 
 /// What became of the mutants: how many there are, how many scenarios kill each, and who is left.
-pub struct Killed {
-    pub mutants: usize,
-    pub by: BTreeMap<&'static str, usize>,
-    pub survivors: BTreeSet<(&'static str, String)>,
+pub(crate) struct Killed {
+    pub(crate) mutants: usize,
+    pub(crate) by: BTreeMap<&'static str, usize>,
+    pub(crate) survivors: BTreeSet<(&'static str, String)>,
 }
 
 /// Explores every scenario under every mutant. A mutant is killed by a scenario whose set of
 /// outcomes it changes, or in which it leaves a call without an answer or gives it answers that
 /// exclude one another.
-pub fn kill_mutants<M: Machine>(scenarios: &[Scenario<M>]) -> Killed {
+pub(crate) fn kill_mutants<M: Machine>(scenarios: &[Scenario<M>]) -> Killed {
     let meant: Vec<Explored<M>> = scenarios.iter().map(behaviours).collect();
     let mut killed = Killed { mutants: 0, by: BTreeMap::new(), survivors: BTreeSet::new() };
     for mutation in mutations::<M>() {
@@ -66,7 +66,7 @@ pub fn kill_mutants<M: Machine>(scenarios: &[Scenario<M>]) -> Killed {
 
 /// Every program of two processes, of these users, with at most `calls` calls each out of the
 /// alphabet, after the prelude.
-pub fn programs<M: Machine>(
+pub(crate) fn programs<M: Machine>(
     machine: M,
     users: [u16; 2],
     prelude: &[(u16, M::Op)],
@@ -78,7 +78,7 @@ pub fn programs<M: Machine>(
         let mut last = all.clone();
         for _ in 0..calls {
             let longer = last.iter().flat_map(|script| {
-                alphabet.iter().map(|op| [script.as_slice(), &[op.clone()]].concat())
+                alphabet.iter().map(|op| [script.as_slice(), std::slice::from_ref(op)].concat())
             });
             last = longer.collect();
             all.extend(last.clone());
@@ -93,14 +93,14 @@ pub fn programs<M: Machine>(
 }
 
 /// Every rule that is a step, and that none of `fired` names.
-pub fn never_fired<M: Machine>(fired: &BTreeSet<&'static str>) -> Vec<&'static str> {
+pub(crate) fn never_fired<M: Machine>(fired: &BTreeSet<&'static str>) -> Vec<&'static str> {
     let steps = |kind| !matches!(kind, Kind::Property | Kind::Internal);
     let rules = M::rules().iter().filter(|r| steps(r.kind));
     rules.map(|r| r.id).filter(|id| !fired.contains(id)).collect()
 }
 
 /// One line a scenario: what can be reached, and how it may end.
-pub fn picture<M: Machine>(scenarios: &[Scenario<M>], longest: usize) -> String {
+pub(crate) fn picture<M: Machine>(scenarios: &[Scenario<M>], longest: usize) -> String {
     let mut text = String::new();
     for scenario in scenarios {
         let found = behaviours(scenario);
@@ -123,7 +123,7 @@ pub fn picture<M: Machine>(scenarios: &[Scenario<M>], longest: usize) -> String 
 /// way in which the calls of two processes may overlap, with every answer that any run of the
 /// scenario gives to each call. Returns how many histories were compared, and how many of them
 /// are legal.
-pub fn compare_with_brute_force<M: Machine>(scenario: &Scenario<M>) -> (usize, usize) {
+pub(crate) fn compare_with_brute_force<M: Machine>(scenario: &Scenario<M>) -> (usize, usize) {
     let found = behaviours(scenario);
     let spec = Spec::new(scenario.machine);
     let users: Vec<User> = scenario.scripts.iter().map(|s| s.user).collect();
@@ -137,7 +137,7 @@ pub fn compare_with_brute_force<M: Machine>(scenario: &Scenario<M>) -> (usize, u
             .map(|o: &Outcome<M::Ret>| o.told[p][before(p) + call].clone())
             .collect()
     };
-    let calls: Vec<(u16, M::Op, BTreeSet<M::Ret>)> = [left, right]
+    let calls: Vec<Answered<M>> = [left, right]
         .iter()
         .enumerate()
         .flat_map(|(p, script)| {
@@ -174,6 +174,9 @@ pub fn compare_with_brute_force<M: Machine>(scenario: &Scenario<M>) -> (usize, u
     assert!(compared > 0, "nothing was compared");
     (compared, legal)
 }
+
+/// Who calls what, and every answer that it may get.
+type Answered<M> = (u16, <M as Machine>::Op, BTreeSet<<M as Machine>::Ret>);
 
 /// The prelude's calls, with the answers that they get one after another.
 fn prelude<M: Machine>(
@@ -243,11 +246,11 @@ fn linearisable<M: Machine>(
     false
 }
 
-fn product<M: Machine>(calls: &[(u16, M::Op, BTreeSet<M::Ret>)]) -> Vec<Vec<M::Ret>> {
+fn product<M: Machine>(calls: &[Answered<M>]) -> Vec<Vec<M::Ret>> {
     calls.iter().fold(vec![vec![]], |all, (.., answers)| {
         let longer = |told: &Vec<M::Ret>| {
             let told = told.clone();
-            answers.iter().map(move |a| [told.as_slice(), &[a.clone()]].concat())
+            answers.iter().map(move |a| [told.as_slice(), std::slice::from_ref(a)].concat())
         };
         all.iter().flat_map(longer).collect()
     })
