@@ -33,6 +33,7 @@ pub mod lanes;
 pub mod machine;
 pub mod mock;
 pub mod mutant;
+pub mod namespace;
 mod op;
 mod profile;
 pub mod race;

@@ -38,5 +38,6 @@ pub fn all() -> Vec<Described> {
     let links = crate::rules::all().iter().map(Described::from);
     let regions = crate::region::Region::rules().iter().map(Described::from);
     let races = crate::race::RULES.iter().copied();
-    links.chain(regions).chain(races).collect()
+    let names = crate::namespace::Namespace::rules().iter().map(Described::from);
+    links.chain(regions).chain(races).chain(names).collect()
 }
