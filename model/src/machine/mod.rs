@@ -32,8 +32,9 @@ pub use explore::{Explored, Outcome, Scenario, Script, Transition, explore};
 pub use history::{History, HistoryError, Operation};
 pub use spec::{Mutation, Part, Patience, Spec, mutations};
 
-/// A user of the system. No user is privileged: what an administrator may do to other users'
-/// objects is left to the system by POSIX, and not modelled.
+/// A user of the system. No user is privileged, and no two belong to one group: what an
+/// administrator may do to other users' objects is left to the system by POSIX, and not modelled;
+/// nor are the permission bits of groups.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

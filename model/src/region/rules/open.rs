@@ -119,7 +119,8 @@ pub(super) const RULES: &[RegionRule] = &[
     },
     RegionRule {
         id: "region.open.truncate-read-only.unspecified",
-        says: "What a truncating open for reading alone does to the object is left open.",
+        says: "What a truncating open for reading alone does is left open: it empties the object, \
+               or leaves it alone, or is refused with EACCES.",
         sources: &[Clause("POSIX shm_open: O_TRUNC with O_RDONLY is undefined")],
         force: Unspecified,
         kind: Kind::Completes,
@@ -128,6 +129,8 @@ pub(super) const RULES: &[RegionRule] = &[
         effect: |at| {
             let mut either = opens_at(at, None)?;
             either.extend(opens_at(at, Some(0))?);
+            // Linux asks for permission to write, and then truncates.
+            either.extend(refused(at, Errno::Access)?);
             Some(either)
         },
     },
