@@ -5,7 +5,7 @@ use ipc_model::region::{
     Access, Creation, Fault, Op, Region, RegionHistory, RegionOperation, Resized, Ret, check,
     check_spec,
 };
-use ipc_model::{Budget, Process};
+use ipc_model::{Budget, Force, Process};
 
 fn open(creation: Creation, access: Access, handle: u8) -> Op {
     Op::Open { name: "/a".into(), creation, access, truncate: false, mode: 0o600, handle }
@@ -206,6 +206,14 @@ fn growth_under_a_mapping_is_open_in_posix_and_seen_where_the_present_size_count
     accepted(&grown(Resized::Unspecified, Ret::Faulted(Fault::BeyondEnd)));
     accepted(&grown(Resized::Current, Ret::read(&[0])));
     refused_by(&grown(Resized::Current, Ret::read(&[77])), "region.read.tail.zero");
+}
+
+#[test]
+fn attaching_from_the_middle_of_a_page_deviates() {
+    let op = Op::Attach { handle: 0, access: Access::ReadOnly, offset: 5, length: 8, mapping: 1 };
+    let history = after_establishing([(1, op, Ret::Done)]);
+    let verdict = check(&history);
+    assert_eq!(verdict.counterexample().unwrap().force(), Force::Should);
 }
 
 #[test]

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use ipc_model::machine::{Call, Scenario, Spec, Transition, explore};
+use ipc_model::machine::{Call, Machine, Mutation, Scenario, Spec, Transition, explore, mutations};
 use ipc_model::region::{Access, Creation, Op, Region, Resized, Ret, State};
 
 mod machines;
-use machines::{compare_with_brute_force, programs};
+use machines::{compare_with_brute_force, programs, scenario};
 
 const SMALL: Region = Region { page: 2, resized: Resized::Current };
 
@@ -145,6 +145,49 @@ fn every_small_program_keeps_the_invariants() {
         "region_programs",
         format!("{programs} programs, {states} states, {outcomes} outcomes\n{fired:#?}")
     );
+}
+
+#[test]
+fn the_invariants_notice_rules_that_are_broken() {
+    let short = |s: &Scenario<Region>| s.scripts.iter().all(|s| s.calls.len() < 2);
+    let small: Vec<Scenario<Region>> = family().into_iter().filter(short).collect();
+    let noticed = |mutation: &Mutation| {
+        let mutant = Spec::mutated(SMALL, *mutation);
+        let objects = |program: &Scenario<Region>| {
+            let ours = |objection: &String| objection.starts_with("region.");
+            explore(&mutant, program, watch).objections.iter().any(ours)
+        };
+        small.iter().any(objects)
+    };
+    let names = mutations::<Region>().filter(noticed).map(|m| {
+        let rule = Region::rules()[m.rule].id;
+        format!("{rule}, {}", m.part)
+    });
+    insta::assert_snapshot!("region_invariants", names.collect::<Vec<_>>().join("\n"));
+}
+
+/// What P`process` is told, in every ending.
+fn told(scripts: [Vec<Op>; 2], process: usize) -> BTreeSet<Vec<Ret>> {
+    let program = scenario("told", SMALL, &[0, 0], &[], &[&scripts[0], &scripts[1]]);
+    let found = explore(&Spec::new(SMALL), &program, watch);
+    found.outcomes.into_iter().map(|o| o.told[process].clone()).collect()
+}
+
+#[test]
+fn processes_that_share_no_name_neither_affect_nor_are_affected() {
+    let named = |name: &str, value: u8| {
+        let (creation, access) = (Creation::OrOpen, Access::ReadWrite);
+        let (name, mode) = (name.to_owned(), 0o600);
+        let open =
+            Op::Open { name: name.clone(), creation, access, truncate: false, mode, handle: 0 };
+        let size = Op::SetSize { handle: 0, size: 2 };
+        vec![open, size, attach(0, 0), read(0), write(value), read(0), Op::Unlink { name }]
+    };
+    let alone = told([named("/a", 1), vec![]], 0);
+    assert_eq!(alone.len(), 1);
+    assert_eq!(told([named("/a", 1), named("/b", 2)], 0), alone, "P1: independent");
+    // The opposite, to see that it could have come out otherwise.
+    assert_ne!(told([named("/a", 1), named("/a", 2)], 0), alone, "P2: cooperating");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::history::Event;
 use super::{Call, History, Machine, Patience, Spec, System};
 use crate::check::Budget;
 use crate::op::Process;
-use crate::rule::Kind;
+use crate::rule::{Force, Kind};
 
 /// Rules by their places.
 type Fired = u128;
@@ -65,6 +65,14 @@ pub struct Counterexample<M: Machine> {
     pub allowed: Vec<(M::Ret, &'static str)>,
     /// The history up to that return, without the calls that changed nothing.
     pub history: History<M>,
+}
+
+impl<M: Machine> Counterexample<M> {
+    /// How binding the broken rule is: what breaks a `should` deviates, and does not fail.
+    pub fn force(&self) -> Force {
+        let rule = M::rules().iter().find(|r| r.id == self.rule);
+        rule.expect("it is a rule of the machine").force
+    }
 }
 
 impl<M: Machine> fmt::Display for Counterexample<M> {

@@ -15,8 +15,9 @@ pub(super) const RULES: &[RegionRule] = &[
     ),
     RegionRule::property(
         "region.name.one-object",
-        "At any time a name stands for one object at most, and two names for two objects.",
-        &[S("M1"), Clause("POSIX shm_open: naming")],
+        "At any time a name stands for one object at most, and two names for two objects, which \
+         have nothing to do with one another.",
+        &[S("M1"), S("P1"), Clause("POSIX shm_open: naming")],
         Shall,
     ),
     RegionRule::property(
