@@ -100,6 +100,26 @@ fn a_byte_that_was_not_written_is_refused() {
 }
 
 #[test]
+fn a_counterexample_keeps_what_it_rests_on() {
+    // That the size was zero is what shows the shrinking to have come before the read.
+    let shrink = |size| Op::SetSize { handle: 0, size };
+    let mut history = overlapping(
+        &[
+            (0, shrink(0), 1000, Some((1090, Ret::Done))),
+            (1, Op::GetSize { handle: 0 }, 1010, Some((1020, Ret::Size(0)))),
+            (1, read(0, 1), 1030, Some((1040, Ret::read(&[0])))),
+        ],
+        &[],
+    );
+    history.profile.resized = Resized::Current;
+    let verdict = check(&history);
+    let found = verdict.counterexample().unwrap();
+    assert_eq!(found.rule, "region.access.beyond-end.faults");
+    assert!(!check(&found.history).passed());
+    assert!(found.history.operations.iter().any(|o| o.op == Op::GetSize { handle: 0 }));
+}
+
+#[test]
 fn a_write_beside_a_read_may_tear_and_one_before_it_may_not() {
     let pair = |returned| {
         overlapping(

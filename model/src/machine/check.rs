@@ -63,7 +63,7 @@ pub struct Counterexample<M: Machine> {
     pub time: u64,
     /// What was allowed there instead, and by which rule.
     pub allowed: Vec<(M::Ret, &'static str)>,
-    /// The history up to that return, without the calls that changed nothing.
+    /// The history up to that return, without the calls that have nothing to do with it.
     pub history: History<M>,
 }
 
@@ -101,6 +101,14 @@ pub fn check<M: Machine>(history: &History<M>) -> Verdict<M> {
 
 /// The same for any specification, a mutated one too, and any budget.
 pub fn check_spec<M: Machine>(spec: &Spec<M>, history: &History<M>, budget: Budget) -> Verdict<M> {
+    match decide(spec, history, budget) {
+        Verdict::Fail(found) => Verdict::Fail(Box::new(shorter(spec, *found, budget))),
+        other => other,
+    }
+}
+
+/// One walk through the history.
+fn decide<M: Machine>(spec: &Spec<M>, history: &History<M>, budget: Budget) -> Verdict<M> {
     let events = match history.events() {
         Ok(events) => events,
         Err(error) => return Verdict::Inconclusive(error.to_string()),
@@ -130,7 +138,7 @@ pub fn check_spec<M: Machine>(spec: &Spec<M>, history: &History<M>, budget: Budg
                 let allowed = frontier.allowed(process);
                 let rule = allowed.first().map_or_else(|| nearest::<M>(&op), |(_, rule)| *rule);
                 let got = ret.clone();
-                let history = without_effectless(history.until(time), process, time);
+                let history = history.until(time);
                 let found = Counterexample { rule, process, op, got, time, allowed, history };
                 return Verdict::Fail(Box::new(found));
             }
@@ -147,7 +155,7 @@ fn counted<M: Machine>(history: &History<M>) -> Option<Counterexample<M>> {
     history.operations.iter().find_map(|o| {
         let rule = M::without_system_call(&o.op).filter(|_| o.system_calls.unwrap_or(0) > 0)?;
         let (time, got) = o.ret.clone()?;
-        let history = without_effectless(history.until(time), o.process, time);
+        let history = history.until(time);
         let (process, op) = (o.process, o.op.clone());
         Some(Counterexample { rule, process, op, got, time, allowed: vec![], history })
     })
@@ -159,19 +167,26 @@ fn nearest<M: Machine>(op: &M::Op) -> &'static str {
     speaks.or(M::rules().first()).expect("a machine has rules").id
 }
 
-/// Leaves out calls that changed nothing: what still fails without them fails with them. The
-/// failing call stays, and so does whatever is not known to have changed nothing.
-fn without_effectless<M: Machine>(
-    mut history: History<M>,
-    process: Process,
-    time: u64,
-) -> History<M> {
+/// The counterexample without the calls that changed nothing, if it still breaks the same rule.
+/// What is left is legal if the whole was; but what such a call was told may be just what the
+/// counterexample rests on, and then all of them stay.
+fn shorter<M: Machine>(
+    spec: &Spec<M>,
+    found: Counterexample<M>,
+    budget: Budget,
+) -> Counterexample<M> {
+    let mut history = found.history.clone();
     history.operations.retain(|o| match &o.ret {
-        Some((t, _)) if o.process == process && *t == time => true,
+        Some((time, _)) if o.process == found.process && *time == found.time => true,
         Some((_, ret)) => !M::effectless(&o.op, ret),
         None => true,
     });
-    history
+    match decide(spec, &history, budget) {
+        Verdict::Fail(shorter) if shorter.rule == found.rule && shorter.time == found.time => {
+            *shorter
+        }
+        _ => found,
+    }
 }
 
 struct Frontier<'s, M: Machine> {
