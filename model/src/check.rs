@@ -8,6 +8,8 @@
 
 mod attribute;
 pub mod frontier;
+pub mod monitor;
+mod pattern;
 mod shrink;
 
 use crate::history::{Event, History, Timing};
@@ -17,6 +19,7 @@ use crate::rule::RuleId;
 use crate::spec::Spec;
 use crate::verdict::{Counterexample, Got, Verdict};
 use frontier::{Frontier, Refuted};
+pub use pattern::{Pattern, Shape};
 
 /// How much work a check may do before it gives up as inconclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,22 @@ pub fn check_spec(spec: &Spec, history: &History, budget: Budget) -> Verdict {
             Verdict::Fail(Box::new(shrink::shrink(spec, *counterexample, budget)))
         }
     }
+}
+
+/// Whether the model explains the history at the strong reading of `timeout`, by the search alone
+/// and without saying why not; `None` if that took more than the budget. Monitors are tested
+/// against it.
+pub fn explains(spec: &Spec, history: &History, budget: Budget) -> Option<bool> {
+    let timing = Timing::Strong;
+    let mut frontier = Frontier::new(spec, history.width(), &history.ends(), budget);
+    for (_, event) in history.events(timing) {
+        match frontier.advance(event) {
+            Ok(()) => {}
+            Err(Refuted::Budget) => return None,
+            Err(Refuted::Impossible) => return Some(false),
+        }
+    }
+    Some(!history.quiescent || frontier.quiesce().is_ok())
 }
 
 const TIMED_OUT: Ret = Ret::Refused(crate::Refusal::Timeout);
