@@ -41,7 +41,7 @@ mod spec;
 mod state;
 mod verdict;
 
-pub use check::{Budget, check, check_spec};
+pub use check::{Budget, Checker, Pattern, Shape, check, check_spec};
 pub use history::{Header, History, HistoryError, Operation, read_jsonl, write_jsonl};
 pub use op::{Message, Mode, Op, Process, Refusal, Ret};
 pub use profile::{

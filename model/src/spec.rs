@@ -18,7 +18,7 @@ pub struct Spec {
 }
 
 /// One step that a state allows: the rule that fires, and the state it leads to.
-pub type Step = (RuleId, State);
+pub(crate) type Step = (RuleId, State);
 
 impl Spec {
     /// The specification of a link that claims this profile.
@@ -30,6 +30,11 @@ impl Spec {
     /// The same with one defect: a specification that is wrong on purpose, to test what tests.
     pub fn mutated(profile: Profile, mutation: Mutation) -> Self {
         Self { mutation: Some(mutation), ..Self::new(profile) }
+    }
+
+    /// Whether it is wrong on purpose: monitors know only the right one.
+    pub(crate) fn is_mutated(&self) -> bool {
+        self.mutation.is_some()
     }
 
     /// The rules of kind other than `Property` that the profile switches on.

@@ -8,6 +8,7 @@
 mod bounded;
 mod coverage;
 mod fifo;
+mod fired;
 mod forced;
 mod lattice;
 mod priority;
@@ -22,6 +23,7 @@ use crate::check::Budget;
 use crate::check::pattern::{Pattern, Shape};
 use crate::history::{History, Timing};
 use crate::profile::{Capacity, Order, Profile};
+pub(crate) use fired::fired;
 use lattice::Room;
 use windows::{Lane, NONE, Unreadable, Windows};
 

@@ -5,7 +5,9 @@
 //! about what a queue is. `IPC_EXHAUSTIVE=1` raises the bounds by one call.
 
 mod enumerate;
+mod generate;
 mod naive;
+mod random;
 
 use enumerate::{Bounds, Move};
 use ipc_model::check::monitor::{Finding, monitor};
