@@ -1,11 +1,13 @@
 //! A history: which calls were made and what they were told, against one clock.
 
+mod join;
 mod jsonl;
+mod line;
 
 use crate::op::{Op, Process, Ret};
 use crate::state::{Ends, ProcessSet};
 
-pub use jsonl::{Header, HistoryError, read_jsonl, write_jsonl};
+pub use jsonl::{Header, HistoryError, Lines, read_jsonl, write_jsonl};
 
 /// One call and what became of it. Times are nanoseconds of one clock, common to all processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,7 +42,7 @@ mod state;
 mod verdict;
 
 pub use check::{Budget, Checker, Pattern, Shape, check, check_spec};
-pub use history::{Header, History, HistoryError, Operation, read_jsonl, write_jsonl};
+pub use history::{Header, History, HistoryError, Lines, Operation, read_jsonl, write_jsonl};
 pub use op::{Message, Mode, Op, Process, Refusal, Ret};
 pub use profile::{
     Addressing, Capacity, Contradiction, Holders, Modes, Notice, Order, Profile, Size,
