@@ -7,6 +7,7 @@
 use super::fifo;
 use super::forced::{self, Forced};
 use super::lattice::{self, Room, Walk};
+use super::orders::{self, Sought, Taste};
 use super::search::{self, Search};
 use super::single::overfull;
 use super::sorted::by_key;
@@ -55,10 +56,11 @@ pub(super) fn check(
             _ => {}
         }
     }
-    if forced == Forced::No && guess(lane, ghosts, room, plain) {
-        return Finding::Legal;
-    }
-    by_search(profile, windows, lane, room, budget)
+    let sought = match forced {
+        Forced::No => seek(windows, lane, &fed, ghosts, room, budget),
+        _ => None,
+    };
+    sought.unwrap_or_else(|| by_search(profile, windows, lane, room, budget))
 }
 
 /// Whether a walk along a forced order that fails proves a violation.
@@ -105,73 +107,83 @@ fn crowded(windows: &Windows<'_>, flows: &[Flow], room: Room) -> Option<Violatio
     None
 }
 
-/// Tries a few likely orders.
-fn guess(lane: &Lane, ghosts: &[Moment], room: Room, plain: bool) -> bool {
-    type Key = fn(&Flow) -> u64;
-    let likely: [Key; 6] = [
-        |f| f.send.to / 2 + f.receive.from / 2,
-        |f| f.send.to,
-        |f| f.receive.from,
-        |f| f.send.from / 2 + f.receive.to / 2,
-        |f| f.receive.to,
-        |f| f.send.from,
-    ];
-    likely.into_iter().any(|key| {
-        let order = topological(&lane.flows, key);
-        if plain {
-            forced::fits(&lane.flows, &order, room.most as usize).is_ok()
-        } else {
-            lattice::walk(lane, &order, ghosts, room, 1 << 12) == Walk::Arrives
+/// Looks for an order that explains everything; what it finds is a proof either way, or nothing.
+fn seek(
+    windows: &Windows<'_>,
+    lane: &Lane,
+    fed: &[Flow],
+    ghosts: &[Moment],
+    room: Room,
+    budget: usize,
+) -> Option<Finding> {
+    let most = room.most as usize;
+    let plain = lane.hungry.is_empty() && lane.fulls.is_empty() && lane.empties.is_empty();
+    let tastes: [Taste; 2] = [orders::by_inner, orders::by_deadline];
+    for taste in tastes {
+        match orders::seek(fed, most, taste, budget) {
+            Sought::Found(_) if plain => return Some(Finding::Legal),
+            Sought::Found(order) => {
+                if lattice::walk(lane, &order, ghosts, room, 1 << 12) == Walk::Arrives {
+                    return Some(Finding::Legal);
+                }
+            }
+            // A link that answered `full` and `empty` as well did at least the rest.
+            Sought::None if lane.hungry.is_empty() => {
+                return Some(Finding::broken(entangled(windows, fed.to_vec(), most)));
+            }
+            Sought::GaveUp(start) if lane.hungry.is_empty() => {
+                return around(fed, &start, most, budget)
+                    .map(|some| Finding::broken(entangled(windows, some, most)));
+            }
+            Sought::None | Sought::GaveUp(_) => return None,
         }
+    }
+    None
+}
+
+/// Messages near the end of a start that leads nowhere, and that have no order by themselves:
+/// leaving the others out would have kept a legal history legal.
+fn around(flows: &[Flow], start: &[u32], most: usize, budget: usize) -> Option<Vec<Flow>> {
+    let mut placed = vec![false; flows.len()];
+    start.iter().for_each(|&i| placed[i as usize] = true);
+    let mut ahead: Vec<u32> = (0..flows.len() as u32).filter(|&i| !placed[i as usize]).collect();
+    by_key(&mut ahead, |&i| flows[i as usize].send.from);
+    [2, 8, 32].into_iter().map(|n| n * (most + 16)).find_map(|reach| {
+        let behind = start.iter().rev().take(reach);
+        let some: Vec<Flow> =
+            behind.chain(ahead.iter().take(reach)).map(|&i| flows[i as usize]).collect();
+        let sought = orders::seek(&some, most, orders::by_inner, budget);
+        (sought == Sought::None).then_some(some)
     })
 }
 
-/// The messages in the order of `key`, except where one certainly entered or left before another:
-/// of those that nothing has to precede, the least comes next.
-fn topological(flows: &[Flow], key: fn(&Flow) -> u64) -> Vec<u32> {
-    use std::cmp::Reverse;
-    use std::collections::BinaryHeap;
-    let sorted = |end: fn(&Flow) -> u64| {
-        let mut all: Vec<(u64, u32)> =
-            flows.iter().enumerate().map(|(i, f)| (end(f), i as u32)).collect();
-        by_key(&mut all, |e| e.0);
-        all
-    };
-    // A message may come next if no other waits whose send or receive ended before its began.
-    let (send_ends, receive_ends) = (sorted(|f| f.send.to), sorted(|f| f.receive.to));
-    let (send_begins, receive_begins) = (sorted(|f| f.send.from), sorted(|f| f.receive.from));
-    let mut out = vec![false; flows.len()];
-    let mut blocked = vec![2u8; flows.len()];
-    let mut ready = BinaryHeap::new();
-    let mut order = Vec::with_capacity(flows.len());
-    let mut at = [0usize; 4];
-    while order.len() < flows.len() {
-        let sides = [(&send_ends, &send_begins), (&receive_ends, &receive_begins)];
-        for (side, (ends, begins)) in sides.into_iter().enumerate() {
-            let (end, begin) = (2 * side, 2 * side + 1);
-            while at[end] < ends.len() && out[ends[at[end]].1 as usize] {
-                at[end] += 1;
-            }
-            let limit = ends.get(at[end]).map_or(u64::MAX, |e| e.0);
-            while at[begin] < begins.len() && begins[at[begin]].0 <= limit {
-                let i = begins[at[begin]].1;
-                at[begin] += 1;
-                blocked[i as usize] -= 1;
-                if blocked[i as usize] == 0 {
-                    ready.push(Reverse((key(&flows[i as usize]), i)));
-                }
+/// The fewest of these messages that still have no order.
+fn entangled(windows: &Windows<'_>, mut flows: Vec<Flow>, most: usize) -> Violation {
+    // Leaving out many at a time first: what is left is small, but the whole may be long.
+    let mut size = flows.len().div_ceil(2).max(1);
+    loop {
+        let mut from = 0;
+        while from < flows.len() {
+            let mut fewer = flows.clone();
+            fewer.drain(from..(from + size).min(flows.len()));
+            match orders::seek(&fewer, most, orders::by_inner, 1 << 12) {
+                Sought::None => flows = fewer,
+                _ => from += size,
             }
         }
-        // Messages that overtake each other leave nothing ready; any order will fail then.
-        let next = match ready.pop() {
-            Some(Reverse((_, i))) => i,
-            None => send_ends[at[0]].1,
-        };
-        if !std::mem::replace(&mut out[next as usize], true) {
-            order.push(next);
+        if size == 1 {
+            break;
         }
+        size = size.div_ceil(2);
     }
-    order
+    flows.sort_by_key(|f| f.send.from);
+    let names: Vec<String> = flows.iter().map(|f| windows.message(f).to_string()).collect();
+    let words = format!(
+        "{} have no order in which a link with room for {most} passes them",
+        names.join(", ")
+    );
+    let proof: Vec<u32> = flows.iter().flat_map(|f| [f.sender, f.receiver]).collect();
+    Violation::new(Shape::NoOrder, "send.full.blocks", words, proof)
 }
 
 /// The search, as a finding.
