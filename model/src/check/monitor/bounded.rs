@@ -7,11 +7,11 @@
 use super::fifo;
 use super::forced::{self, Forced};
 use super::lattice::{self, Room, Walk};
-use super::orders::{self, Sought, Taste};
+use super::orders::{self, Puzzle, Sought};
 use super::search::{self, Search};
 use super::single::overfull;
 use super::sorted::by_key;
-use super::windows::{Flow, Lane, Moment, Windows};
+use super::windows::{Flow, Lane, Moment, PENDING, Windows};
 use super::{Finding, Violation};
 use crate::check::pattern::Shape;
 use crate::op::{Mode, Op};
@@ -57,7 +57,7 @@ pub(super) fn check(
         }
     }
     let sought = match forced {
-        Forced::No => seek(windows, lane, &fed, ghosts, room, budget),
+        Forced::No => seek(windows, lane, fed, room, budget),
         _ => None,
     };
     sought.unwrap_or_else(|| by_search(profile, windows, lane, room, budget))
@@ -111,79 +111,118 @@ fn crowded(windows: &Windows<'_>, flows: &[Flow], room: Room) -> Option<Violatio
 fn seek(
     windows: &Windows<'_>,
     lane: &Lane,
-    fed: &[Flow],
-    ghosts: &[Moment],
+    fed: Vec<Flow>,
     room: Room,
     budget: usize,
 ) -> Option<Finding> {
-    let most = room.most as usize;
-    let plain = lane.hungry.is_empty() && lane.fulls.is_empty() && lane.empties.is_empty();
-    let tastes: [Taste; 2] = [orders::by_inner, orders::by_deadline];
-    for taste in tastes {
-        match orders::seek(fed, most, taste, budget) {
-            Sought::Found(_) if plain => return Some(Finding::Legal),
-            Sought::Found(order) => {
-                if lattice::walk(lane, &order, ghosts, room, 1 << 12) == Walk::Arrives {
-                    return Some(Finding::Legal);
-                }
-            }
-            // A link that answered `full` and `empty` as well did at least the rest.
-            Sought::None if lane.hungry.is_empty() => {
-                return Some(Finding::broken(entangled(windows, fed.to_vec(), most)));
-            }
-            Sought::GaveUp(start) if lane.hungry.is_empty() => {
-                return around(fed, &start, most, budget)
-                    .map(|some| Finding::broken(entangled(windows, some, most)));
-            }
-            Sought::None | Sought::GaveUp(_) => return None,
+    let endless = lane.hungry.iter().all(|h| h.window.to == PENDING);
+    let (empties, fulls) = (lane.empties.clone(), lane.fulls.clone());
+    let puzzle = Puzzle { flows: fed, empties, fulls, room: room.most as usize };
+    match orders::seek(&puzzle, orders::by_inner, budget) {
+        Sought::Found(_) if endless => Some(Finding::Legal),
+        Sought::Found(order) => {
+            let walk = lattice::walk(lane, &order, &[], room, 1 << 12);
+            (walk == Walk::Arrives).then_some(Finding::Legal)
+        }
+        // What a pending call may have done makes the failure no proof.
+        _ if !lane.hungry.is_empty() || !(lane.fulls.is_empty() || lane.ghosts.is_empty()) => None,
+        Sought::None => blame(windows, puzzle, budget),
+        Sought::GaveUp(start) => {
+            around(&puzzle, &start, budget).map(|some| Finding::broken(entangled(windows, some)))
         }
     }
-    None
+}
+
+/// What a puzzle without a solution is to be blamed on: its messages, or its answers `full`.
+fn blame(windows: &Windows<'_>, mut puzzle: Puzzle, budget: usize) -> Option<Finding> {
+    let mut fulls = std::mem::take(&mut puzzle.fulls);
+    if fulls.is_empty() || orders::seek(&puzzle, orders::by_inner, budget) == Sought::None {
+        return Some(Finding::broken(entangled(windows, puzzle)));
+    }
+    // With how many of the answers, in the order of time, it begins to have no solution.
+    fulls.sort_by_key(|f| f.window.to);
+    let (mut good, mut bad) = (0, fulls.len());
+    while bad - good > 1 {
+        let middle = good.midpoint(bad);
+        puzzle.fulls = fulls[..middle].to_vec();
+        match orders::seek(&puzzle, orders::by_inner, budget) {
+            Sought::None => bad = middle,
+            _ => good = middle,
+        }
+    }
+    let culprit = fulls[bad - 1].operation;
+    let operation = windows.operation(culprit);
+    let timed = operation.op.mode() == Mode::Timed;
+    let rule = if timed { "send_timeout.room.accepts" } else { "try_send.room.accepts" };
+    let words = format!(
+        "this {} found no room, though fewer than {} can have been inside",
+        operation.op, puzzle.room
+    );
+    Some(Finding::broken(Violation::new(Shape::NotFull, rule, words, [culprit])))
 }
 
 /// Messages near the end of a start that leads nowhere, and that have no order by themselves:
 /// leaving the others out would have kept a legal history legal.
-fn around(flows: &[Flow], start: &[u32], most: usize, budget: usize) -> Option<Vec<Flow>> {
+fn around(puzzle: &Puzzle, start: &[u32], budget: usize) -> Option<Puzzle> {
+    let flows = &puzzle.flows;
     let mut placed = vec![false; flows.len()];
     start.iter().for_each(|&i| placed[i as usize] = true);
     let mut ahead: Vec<u32> = (0..flows.len() as u32).filter(|&i| !placed[i as usize]).collect();
     by_key(&mut ahead, |&i| flows[i as usize].send.from);
-    [2, 8, 32].into_iter().map(|n| n * (most + 16)).find_map(|reach| {
-        let behind = start.iter().rev().take(reach);
-        let some: Vec<Flow> =
-            behind.chain(ahead.iter().take(reach)).map(|&i| flows[i as usize]).collect();
-        let sought = orders::seek(&some, most, orders::by_inner, budget);
-        (sought == Sought::None).then_some(some)
+    [2, 8, 32].into_iter().map(|n| n * (puzzle.room + 16)).find_map(|reach| {
+        let some = start.iter().rev().take(reach).chain(ahead.iter().take(reach));
+        let flows: Vec<Flow> = some.map(|&i| flows[i as usize]).collect();
+        let first = flows.iter().map(|f| f.send.from).min()?;
+        let last = flows.iter().map(|f| f.send.from).max()?;
+        let near = |m: &&Moment| first <= m.window.to && m.window.from <= last;
+        let empties = puzzle.empties.iter().filter(near).copied().collect();
+        let part = Puzzle { flows, empties, fulls: Vec::new(), room: puzzle.room };
+        (orders::seek(&part, orders::by_inner, budget) == Sought::None).then_some(part)
     })
 }
 
-/// The fewest of these messages that still have no order.
-fn entangled(windows: &Windows<'_>, mut flows: Vec<Flow>, most: usize) -> Violation {
-    // Leaving out many at a time first: what is left is small, but the whole may be long.
-    let mut size = flows.len().div_ceil(2).max(1);
-    loop {
+/// The fewest messages and answers `empty` that still have no order.
+fn entangled(windows: &Windows<'_>, mut puzzle: Puzzle) -> Violation {
+    let stays = |puzzle: &Puzzle| orders::seek(puzzle, orders::by_inner, 1 << 12) == Sought::None;
+    fewest(&mut puzzle, |p| &mut p.empties, stays);
+    fewest(&mut puzzle, |p| &mut p.flows, stays);
+    puzzle.flows.sort_by_key(|f| f.send.from);
+    let names: Vec<String> = puzzle.flows.iter().map(|f| windows.message(f).to_string()).collect();
+    let (names, room) = (names.join(", "), puzzle.room);
+    let mut proof: Vec<u32> = puzzle.flows.iter().flat_map(|f| [f.sender, f.receiver]).collect();
+    proof.extend(puzzle.empties.iter().map(|m| m.operation));
+    let (shape, rule, words) = if puzzle.empties.is_empty() {
+        let words =
+            format!("{names} have no order in which a link with room for {room} passes them");
+        (Shape::NoOrder, "send.full.blocks", words)
+    } else {
+        let words = format!("`empty` was answered where one of {names} must have been inside");
+        (Shape::NotEmpty, "try_receive.message.takes", words)
+    };
+    Violation::new(shape, rule, words, proof)
+}
+
+/// Leaves out as much of a part as may be left out, many at a time first.
+fn fewest<T: Clone>(
+    puzzle: &mut Puzzle,
+    part: fn(&mut Puzzle) -> &mut Vec<T>,
+    stays: impl Fn(&Puzzle) -> bool,
+) {
+    let mut size = part(puzzle).len();
+    while size > 0 {
         let mut from = 0;
-        while from < flows.len() {
-            let mut fewer = flows.clone();
-            fewer.drain(from..(from + size).min(flows.len()));
-            match orders::seek(&fewer, most, orders::by_inner, 1 << 12) {
-                Sought::None => flows = fewer,
-                _ => from += size,
+        while from < part(puzzle).len() {
+            let mut fewer = puzzle.clone();
+            let to = (from + size).min(part(puzzle).len());
+            part(&mut fewer).drain(from..to);
+            if stays(&fewer) {
+                *puzzle = fewer;
+            } else {
+                from += size;
             }
         }
-        if size == 1 {
-            break;
-        }
-        size = size.div_ceil(2);
+        size /= 2;
     }
-    flows.sort_by_key(|f| f.send.from);
-    let names: Vec<String> = flows.iter().map(|f| windows.message(f).to_string()).collect();
-    let words = format!(
-        "{} have no order in which a link with room for {most} passes them",
-        names.join(", ")
-    );
-    let proof: Vec<u32> = flows.iter().flat_map(|f| [f.sender, f.receiver]).collect();
-    Violation::new(Shape::NoOrder, "send.full.blocks", words, proof)
 }
 
 /// The search, as a finding.
