@@ -118,7 +118,7 @@ fn seek(
     let endless = lane.hungry.iter().all(|h| h.window.to == PENDING);
     let (empties, fulls) = (lane.empties.clone(), lane.fulls.clone());
     let puzzle = Puzzle { flows: fed, empties, fulls, room: room.most as usize };
-    match orders::seek(&puzzle, orders::by_inner, budget) {
+    match orders::seek(&puzzle, budget) {
         Sought::Found(_) if endless => Some(Finding::Legal),
         Sought::Found(order) => {
             let walk = lattice::walk(lane, &order, &[], room, 1 << 12);
@@ -136,7 +136,7 @@ fn seek(
 /// What a puzzle without a solution is to be blamed on: its messages, or its answers `full`.
 fn blame(windows: &Windows<'_>, mut puzzle: Puzzle, budget: usize) -> Option<Finding> {
     let mut fulls = std::mem::take(&mut puzzle.fulls);
-    if fulls.is_empty() || orders::seek(&puzzle, orders::by_inner, budget) == Sought::None {
+    if fulls.is_empty() || orders::seek(&puzzle, budget) == Sought::None {
         return Some(Finding::broken(entangled(windows, puzzle)));
     }
     // With how many of the answers, in the order of time, it begins to have no solution.
@@ -145,7 +145,7 @@ fn blame(windows: &Windows<'_>, mut puzzle: Puzzle, budget: usize) -> Option<Fin
     while bad - good > 1 {
         let middle = good.midpoint(bad);
         puzzle.fulls = fulls[..middle].to_vec();
-        match orders::seek(&puzzle, orders::by_inner, budget) {
+        match orders::seek(&puzzle, budget) {
             Sought::None => bad = middle,
             _ => good = middle,
         }
@@ -177,13 +177,13 @@ fn around(puzzle: &Puzzle, start: &[u32], budget: usize) -> Option<Puzzle> {
         let near = |m: &&Moment| first <= m.window.to && m.window.from <= last;
         let empties = puzzle.empties.iter().filter(near).copied().collect();
         let part = Puzzle { flows, empties, fulls: Vec::new(), room: puzzle.room };
-        (orders::seek(&part, orders::by_inner, budget) == Sought::None).then_some(part)
+        (orders::seek(&part, budget) == Sought::None).then_some(part)
     })
 }
 
 /// The fewest messages and answers `empty` that still have no order.
 fn entangled(windows: &Windows<'_>, mut puzzle: Puzzle) -> Violation {
-    let stays = |puzzle: &Puzzle| orders::seek(puzzle, orders::by_inner, 1 << 12) == Sought::None;
+    let stays = |puzzle: &Puzzle| orders::seek(puzzle, 1 << 12) == Sought::None;
     fewest(&mut puzzle, |p| &mut p.empties, stays);
     fewest(&mut puzzle, |p| &mut p.flows, stays);
     puzzle.flows.sort_by_key(|f| f.send.from);

@@ -28,14 +28,6 @@ pub(super) enum Sought {
     GaveUp(Vec<u32>),
 }
 
-/// What to prefer where several messages may come next.
-pub(super) type Taste = fn(&Flow) -> u64;
-
-/// Between the end of the send and the beginning of the receive.
-pub(super) fn by_inner(flow: &Flow) -> u64 {
-    flow.send.to / 2 + flow.receive.from / 2
-}
-
 /// What is to be put in order, on a link that holds `room`.
 #[derive(Clone, Debug)]
 pub(super) struct Puzzle {
@@ -116,7 +108,7 @@ const SEND_ENDS: usize = 1;
 const RECEIVE_ENDS: usize = 2;
 
 /// Looks for an order, remembering at most `budget` starts that failed.
-pub(super) fn seek(puzzle: &Puzzle, taste: Taste, budget: usize) -> Sought {
+pub(super) fn seek(puzzle: &Puzzle, budget: usize) -> Sought {
     let items = puzzle.items();
     let list = |end: fn(&Flow) -> u64| {
         let mut list: Vec<(u64, u32)> =
@@ -141,7 +133,7 @@ pub(super) fn seek(puzzle: &Puzzle, taste: Taste, budget: usize) -> Sought {
     let mut longest = Vec::new();
     while orders.steps.len() < total {
         let known = !orders.failed.is_empty() && orders.failed.contains(&orders.start());
-        let next = if known { Vec::new() } else { orders.candidates(taste) };
+        let next = if known { Vec::new() } else { orders.candidates() };
         if orders.advance(next) {
             continue;
         }
@@ -176,7 +168,7 @@ impl Orders {
     }
 
     /// What may come next, the best last.
-    fn candidates(&self, taste: Taste) -> Vec<u32> {
+    fn candidates(&self) -> Vec<u32> {
         let (sends_end, receives_end) = (self.least(SEND_ENDS), self.least(RECEIVE_ENDS));
         let limit = sends_end.min(receives_end);
         let room = match (self.placed.len() + 1).checked_sub(self.room) {
@@ -205,7 +197,8 @@ impl Orders {
         }
         if candidates.len() > 1 {
             self.drop_dominated(&mut candidates);
-            let key = |i: &u32| std::cmp::Reverse(taste(&self.items[*i as usize].flow));
+            // What may begin to leave first is most often the right one.
+            let key = |i: &u32| std::cmp::Reverse(self.items[*i as usize].flow.receive.from);
             candidates.sort_by_key(key);
         }
         candidates
