@@ -1,13 +1,20 @@
 //! A history: which calls were made and what they were told, against one clock.
 
+mod binary;
+mod edn;
+mod foreign;
 mod join;
 mod jsonl;
 mod line;
+mod porcupine;
 
 use crate::op::{Op, Process, Ret};
 use crate::state::{Ends, ProcessSet};
 
+pub use binary::{BINARY_MAGIC, read_binary, write_binary};
+pub use edn::read_edn;
 pub use jsonl::{Header, HistoryError, Lines, read_jsonl, write_jsonl};
+pub use porcupine::read_porcupine;
 
 /// One call and what became of it. Times are nanoseconds of one clock, common to all processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

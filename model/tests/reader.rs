@@ -2,8 +2,8 @@
 //! were whole.
 
 use ipc_model::{
-    Ends, History, Lines, Message, Mode, Op, Operation, Process, Refusal, Ret, read_jsonl,
-    write_jsonl,
+    Ends, History, Lines, Message, Mode, Op, Operation, Process, Profile, Refusal, Ret, check,
+    read_binary, read_edn, read_jsonl, read_porcupine, write_binary, write_jsonl,
 };
 use proptest::prelude::*;
 
@@ -124,7 +124,83 @@ proptest! {
         let text = String::from_utf8_lossy(&text);
         if let Ok((_, history)) = read_jsonl(&text) {
             prop_assert_eq!(history.malformed(), None);
-            let _ = ipc_model::check(&ipc_model::Profile::default(), &history);
+            let _ = check(&Profile::default(), &history);
         }
+    }
+}
+
+#[test]
+fn the_binary_form_holds_the_same_history() {
+    let bytes = write_binary(None, &sample());
+    assert_eq!(read_binary(&bytes).unwrap().1, sample());
+    for cut in 0..bytes.len() {
+        // Cut between two records it is a shorter history, or one that cannot be.
+        if let Ok((_, history)) = read_binary(&bytes[..cut]) {
+            assert_eq!(history.malformed(), None, "cut at {cut}");
+        }
+    }
+    assert!(read_binary(b"rubbish").unwrap_err().why.contains("ipc-hst1"));
+}
+
+#[test]
+fn operation_lists_are_read() {
+    let text = r#"[
+        {"ClientId":7,"Input":["enqueue",3],"Call":0,"Output":null,"Return":10},
+        {"ClientId":8,"Input":{"op":"dequeue"},"Call":20,"Output":3,"Return":30},
+        {"client_id":8,"input":"dequeue","call":40,"output":"empty","return":50},
+        {"ClientId":7,"Input":["enqueue",4],"Call":60}
+    ]"#;
+    let history = read_porcupine(text).unwrap();
+    assert!(check(&Profile::default(), &history).passed());
+    let wrong = read_porcupine(&text.replace("\"Output\":3", "\"Output\":4")).unwrap();
+    assert!(check(&Profile::default(), &wrong).counterexample().is_some());
+    let odd = read_porcupine(r#"[{"ClientId":1,"Input":["peek"],"Call":1}]"#).unwrap_err();
+    assert!(odd.to_string().starts_with("line 1: \"peek\""), "{odd}");
+}
+
+#[test]
+fn jepsen_histories_are_read() {
+    let text = "; a queue
+        {:type :invoke, :f :enqueue, :value 1, :process 0, :time 10, :index 0}
+        {:type :info, :f :start, :process :nemesis, :time 11, :value {:a [1 #{2}]}}
+        #jepsen.history.Op{:type :ok, :f :enqueue, :value 1, :process 0, :time 20}
+        {:type :invoke, :f :dequeue, :value nil, :process 1, :time 30}
+        {:type :ok, :f :dequeue, :value 1, :process 1, :time 40}
+        {:type :invoke, :f :dequeue, :value nil, :process 1, :time 50}
+        {:type :fail, :f :dequeue, :error \"empty\", :process 1, :time 60}
+        {:type :invoke, :f :enqueue, :value 2, :process 2, :time 70}
+        {:type :info, :f :enqueue, :value 2, :process 2, :time 80}";
+    let history = read_edn(text).unwrap();
+    assert_eq!(history.operations.len(), 4);
+    assert!(check(&Profile::default(), &history).passed());
+    let lost = text.replace(":value 1, :process 1, :time 40", ":value 2, :process 1, :time 40");
+    assert!(check(&Profile::default(), &read_edn(&lost).unwrap()).counterexample().is_some());
+    let twice = format!("{text}\n{{:type :invoke, :f :enqueue, :value 3, :process 2, :time 90}}");
+    let why = read_edn(&twice).unwrap_err().to_string();
+    assert_eq!(why, "line 11: process 2 calls while in a call");
+    assert!(read_edn("[{:type :ok").unwrap_err().why.contains("cut off"));
+}
+
+proptest! {
+    #[test]
+    fn damaged_binary_is_refused_or_read_but_never_panics(
+        damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = write_binary(None, &sample());
+        for (at, byte) in damage {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        if let Ok((_, history)) = read_binary(&bytes) {
+            prop_assert_eq!(history.malformed(), None);
+            let _ = check(&Profile::default(), &history);
+        }
+    }
+
+    #[test]
+    fn rubbish_is_no_foreign_history_but_never_panics(text in "[\\[\\]{}#:\" a-z0-9,;\\\\\n-]{0,80}") {
+        let _ = read_edn(&text);
+        let _ = read_porcupine(&text);
+        let _ = read_jsonl(&text);
     }
 }

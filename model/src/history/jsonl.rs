@@ -32,7 +32,7 @@ impl Header {
     /// The name of this version of the format.
     pub const FORMAT: &'static str = "ipc-history/1";
 
-    fn read(text: &str) -> Result<Self, String> {
+    pub(super) fn read(text: &str) -> Result<Self, String> {
         let read: Header = serde_json::from_str(text).map_err(|e| format!("not a header: {e}"))?;
         if read.format != Header::FORMAT {
             return Err(format!("format {:?} is not {:?}", read.format, Header::FORMAT));
@@ -165,11 +165,25 @@ pub fn read_jsonl(text: &str) -> Result<(Option<Header>, History), HistoryError>
 
 /// What a line is about; lines of one time are written in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
+pub(super) enum Part {
     Invoke,
     Blocked,
     Killed,
     Return,
+}
+
+/// What a history consists of, in the order of time: each with the place of its operation, or of
+/// its crash.
+pub(super) fn parts(history: &History) -> Vec<(u64, Part, usize)> {
+    let mut lines: Vec<(u64, Part, usize)> = Vec::with_capacity(2 * history.operations.len());
+    for (i, o) in history.operations.iter().enumerate() {
+        lines.push((o.call, Part::Invoke, i));
+        lines.extend(o.blocked.map(|time| (time, Part::Blocked, i)));
+        lines.extend(o.ret.map(|(time, _)| (time, Part::Return, i)));
+    }
+    lines.extend(history.crashes.iter().enumerate().map(|(i, &(t, _))| (t, Part::Killed, i)));
+    lines.sort_by_key(|(time, part, _)| (*time, *part));
+    lines
 }
 
 /// Writes a history in the format that [`read_jsonl`] reads, header first.
@@ -180,14 +194,7 @@ pub fn write_jsonl(profile: Option<&Profile>, history: &History) -> String {
         links: history.links.clone(),
         quiescent: history.quiescent,
     };
-    let mut lines: Vec<(u64, Part, usize)> = Vec::with_capacity(2 * history.operations.len());
-    for (i, o) in history.operations.iter().enumerate() {
-        lines.push((o.call, Part::Invoke, i));
-        lines.extend(o.blocked.map(|time| (time, Part::Blocked, i)));
-        lines.extend(o.ret.map(|(time, _)| (time, Part::Return, i)));
-    }
-    lines.extend(history.crashes.iter().enumerate().map(|(i, &(t, _))| (t, Part::Killed, i)));
-    lines.sort_by_key(|(time, part, _)| (*time, *part));
+    let lines = parts(history);
     let mut text = serde_json::to_string(&header).expect("a header has no failing parts");
     text.reserve(80 * lines.len());
     // A reader takes what a return leaves out from the send, so nothing may be left out that
