@@ -10,81 +10,11 @@
 mod generate;
 mod measure;
 
-use generate::{Recipe, legal, swap_receives};
-use ipc_model::check::monitor::{Finding, monitor};
+use ipc_model::check::monitor::{Finding, monitor, search_inside};
 use ipc_model::check::{Budget, explains};
-use ipc_model::{Capacity, History, Profile, Spec, check, read_jsonl, write_jsonl};
+use ipc_model::{Spec, check, read_jsonl, write_jsonl};
 use measure::Cell;
-
-/// What is generated: a name, how much room, the percentage of calls that do not wait, whether
-/// one process sends, how many are killed, whether one receive is wrong near the end.
-#[derive(Clone, Copy)]
-struct Shape {
-    name: &'static str,
-    room: Option<usize>,
-    hasty: usize,
-    one_sender: bool,
-    killed: usize,
-    wrong: bool,
-}
-
-const PLAIN: Shape =
-    Shape { name: "unbounded", room: None, hasty: 0, one_sender: false, killed: 0, wrong: false };
-
-const SHAPES: &[Shape] = &[
-    PLAIN,
-    Shape { name: "unbounded, empty", hasty: 50, ..PLAIN },
-    Shape { name: "unbounded, killed", hasty: 50, killed: 1, ..PLAIN },
-    Shape { name: "unbounded, wrong", wrong: true, ..PLAIN },
-    Shape { name: "capacity 1", room: Some(1), ..PLAIN },
-    Shape {
-        name: "capacity 1, one sender, full, empty",
-        room: Some(1),
-        one_sender: true,
-        hasty: 50,
-        ..PLAIN
-    },
-    Shape { name: "capacity 2, one sender", room: Some(2), one_sender: true, ..PLAIN },
-    Shape { name: "capacity 16, one sender", room: Some(16), one_sender: true, ..PLAIN },
-    Shape {
-        name: "capacity 16, one sender, full, empty",
-        room: Some(16),
-        one_sender: true,
-        hasty: 50,
-        ..PLAIN
-    },
-    Shape {
-        name: "capacity 16, one sender, wrong",
-        room: Some(16),
-        one_sender: true,
-        wrong: true,
-        ..PLAIN
-    },
-    Shape { name: "capacity 2, many", room: Some(2), ..PLAIN },
-    Shape { name: "capacity 16, many", room: Some(16), ..PLAIN },
-    Shape { name: "capacity 16, many, full, empty", room: Some(16), hasty: 50, ..PLAIN },
-    Shape { name: "rendezvous", room: Some(0), ..PLAIN },
-    Shape { name: "rendezvous, hasty", room: Some(0), hasty: 30, ..PLAIN },
-];
-
-fn profile(shape: Shape) -> Profile {
-    Profile::mailbox(match shape.room {
-        None => Capacity::Unbounded,
-        Some(0) => Capacity::Zero,
-        Some(n) => Capacity::Bounded(n as u32),
-    })
-}
-
-fn history(shape: Shape, processes: usize, calls: usize) -> History {
-    let senders = if shape.one_sender { 1 } else { processes / 2 };
-    let receivers = processes - senders;
-    let (room, hasty, killed) = (shape.room, shape.hasty, shape.killed);
-    let mut history = legal(Recipe { senders, receivers, calls, room, hasty, killed }, 42);
-    if shape.wrong {
-        (0..20).for_each(|i| swap_receives(&mut history, calls / 10 * 9 + 10 * i));
-    }
-    history
-}
+use measure::shapes::{SHAPES, history, profile};
 
 fn main() {
     if let Some(cell) = Cell::asked_for() {
@@ -100,8 +30,8 @@ fn main() {
             for calls in
                 [1_000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|n| *n <= largest)
             {
-                for checker in ["monitor", "search"] {
-                    if checker == "search" && calls > 100_000 {
+                for checker in ["monitor", "search inside", "search over the model"] {
+                    if checker != "monitor" && calls > 100_000 {
                         continue;
                     }
                     Cell::new(i, processes, calls, checker).show(shape.name);
@@ -115,20 +45,27 @@ fn main() {
     }
 }
 
+const BUDGET: Budget = Budget { states: 200_000 };
+
+fn word(finding: &Finding) -> String {
+    match finding {
+        Finding::Legal => "legal".into(),
+        Finding::Broken(violation) => format!("broken: {}", violation.shape),
+        Finding::Unsure(why) => format!("unsure: {why}"),
+    }
+}
+
 /// Runs one cell: the median time of the check, and what it said.
 fn run(cell: &Cell) -> (f64, String) {
     let shape = SHAPES[cell.shape];
     let profile = profile(shape);
     let history = history(shape, cell.processes, cell.calls);
     match cell.checker.as_str() {
-        "monitor" => cell.median(|| match monitor(&profile, &history, Budget::default()) {
-            Finding::Legal => "legal".into(),
-            Finding::Broken(violation) => format!("broken: {}", violation.shape),
-            Finding::Unsure(why) => format!("unsure: {why}"),
-        }),
-        "search" => {
+        "monitor" => cell.median(|| word(&monitor(&profile, &history, BUDGET))),
+        "search inside" => cell.median(|| word(&search_inside(&profile, &history, BUDGET))),
+        "search over the model" => {
             let spec = Spec::new(profile);
-            cell.median(|| match explains(&spec, &history, Budget { states: 100_000 }) {
+            cell.median(|| match explains(&spec, &history, BUDGET) {
                 Some(true) => "legal".into(),
                 Some(false) => "broken".into(),
                 None => "gave up".into(),
@@ -142,8 +79,8 @@ fn run(cell: &Cell) -> (f64, String) {
             drop(history);
             cell.median(|| {
                 let (_, history) = read_jsonl(&text).expect("it was just written");
-                let finding = monitor(&profile, &history, Budget::default());
-                format!("{finding:?}")
+                let finding = monitor(&profile, &history, BUDGET);
+                word(&finding)
             })
         }
         other => unreachable!("no checker {other}"),

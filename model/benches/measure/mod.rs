@@ -1,5 +1,7 @@
 //! One measurement, in a process of its own.
 
+pub(crate) mod shapes;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 

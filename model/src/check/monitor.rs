@@ -122,6 +122,22 @@ pub fn monitor(profile: &Profile, history: &History, budget: Budget) -> Finding 
     decide(profile, history, Timing::Strong, budget)
 }
 
+/// Decides by the search over what is inside alone, whatever faster monitor there is: what
+/// monitors are measured against. Links without a buffer have no such search.
+pub fn search_inside(profile: &Profile, history: &History, budget: Budget) -> Finding {
+    let windows = match Windows::read(profile, history, Timing::Strong) {
+        Ok(windows) => windows,
+        Err(Unreadable::Outside(why)) => return Finding::Unsure(why),
+        Err(Unreadable::Broken(violation)) => return Finding::Broken(violation),
+    };
+    if profile.capacity == Capacity::Zero {
+        return Finding::Unsure("nothing is ever inside");
+    }
+    let search = |lane| bounded::by_search(profile, &windows, lane, room(profile), budget.states);
+    let decided = windows.lanes.iter().map(search).find(|found| *found != Finding::Legal);
+    decided.unwrap_or(Finding::Legal)
+}
+
 pub(super) fn decide(
     profile: &Profile,
     history: &History,
@@ -148,12 +164,16 @@ pub(super) fn decide(
     unsure.map_or(Finding::Legal, Finding::Unsure)
 }
 
-fn decide_lane(profile: &Profile, windows: &Windows<'_>, lane: &Lane, budget: usize) -> Finding {
-    let room = match profile.capacity {
+fn room(profile: &Profile) -> Room {
+    match profile.capacity {
         Capacity::Bounded(n) => Room { most: n, full: n },
         Capacity::AtLeast(n) => Room { most: u32::MAX, full: n },
         Capacity::Zero | Capacity::Unbounded => Room { most: u32::MAX, full: u32::MAX },
-    };
+    }
+}
+
+fn decide_lane(profile: &Profile, windows: &Windows<'_>, lane: &Lane, budget: usize) -> Finding {
+    let room = room(profile);
     let found = match monitor_for(profile, !lane.fulls.is_empty()) {
         Monitor::Fifo => fifo::check(profile, windows, lane),
         Monitor::Priority => priority::check(windows, lane),
