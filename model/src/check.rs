@@ -1,23 +1,36 @@
 //! Decides whether the model explains a history.
 //!
-//! [`check`] walks through the events in the order of time with the set of all states the system
-//! may be in ([`frontier`]): just-in-time linearisation, a step being taken only where the next
-//! return needs it. A return that no state allows is a violation, which is then given the name of
-//! the rule it breaks ([`attribute`]) and cut down to the shortest history that still shows it
-//! ([`shrink`]).
+//! Two ways lead to a verdict. The search walks through the events in the order of time with the
+//! set of all states the system may be in ([`frontier`]): just-in-time linearisation, a step being
+//! taken only where the next return needs it. It knows every rule, and is exponential in the number
+//! of calls in progress. The [`monitor`]s know the most common links only, and take near-linear
+//! time. A short history goes through both, a long one through its monitor, and through the search
+//! where no monitor decides.
+//!
+//! A return that nothing allows is a violation, which is given a name that a person can point at
+//! ([`Pattern`]), the name of the rule that it breaks, and the shortest history that still shows
+//! it.
 
 mod attribute;
 mod exercised;
+mod explain;
 pub mod frontier;
+pub mod monitor;
+mod pattern;
 mod shrink;
+mod stream;
 
 use crate::history::{Event, History, Timing};
 use crate::op::{Process, Ret};
-use crate::profile::Profile;
+use crate::profile::{Order, Profile};
 use crate::rule::RuleId;
 use crate::spec::Spec;
-use crate::verdict::{Counterexample, Got, Verdict};
+use crate::state::ProcessSet;
+use crate::verdict::{Counterexample, Coverage, Got, Verdict};
 use frontier::{Frontier, Refuted};
+use monitor::Finding;
+pub use pattern::{Pattern, Shape};
+pub use stream::{Checker, Observed, PushError};
 
 pub use exercised::exercised;
 
@@ -34,44 +47,124 @@ impl Default for Budget {
     }
 }
 
-/// Whether the specification of `profile` explains `history`: by the search over the model, with
-/// the default budget, the counterexample shrunk.
+/// Up to this many calls a history is searched although its monitor has decided: the search says
+/// which rules fired, and finds the very first event that is wrong.
+const SHORT: usize = 96;
+
+/// What the search may cost there.
+const GLANCE: Budget = Budget { states: 4_000 };
+
+/// Whether the specification of `profile` explains `history`, with the default budget, the
+/// counterexample shrunk.
 pub fn check(profile: &Profile, history: &History) -> Verdict {
     check_spec(&Spec::new(*profile), history, Budget::default())
 }
 
 /// The same for any specification, a mutated one too, and any budget.
 pub fn check_spec(spec: &Spec, history: &History, budget: Budget) -> Verdict {
-    if history.too_wide() {
-        return Verdict::Inconclusive(format!("{} processes are too many", history.width()));
+    if spec.is_mutated() {
+        return check_by_search(spec, history, budget);
     }
-    let found = match decide(spec, history, Timing::Strong, budget) {
-        Decision::Fails(strong) if strong.got == Got::Returned(TIMED_OUT) => {
-            // It may merely have decided early that it would time out: a `should`.
-            match decide(spec, history, Timing::Weak, budget) {
-                Decision::Passes(coverage) => {
-                    let rule = RuleId::of("timeout.decided-at-deadline").expect("in the catalogue");
-                    let deviation = Counterexample { rule, ..*strong };
-                    return Verdict::Pass { coverage, deviations: vec![deviation] };
-                }
-                other => other,
-            }
+    let short = history.operations.len() <= SHORT;
+    match monitor::decide(&spec.profile, history, Timing::Strong, budget) {
+        Finding::Legal if short => match check_by_search(spec, history, GLANCE) {
+            Verdict::Inconclusive(_) => pass(spec, history, vec![]),
+            verdict => verdict,
+        },
+        Finding::Legal => pass(spec, history, vec![]),
+        Finding::Broken(_) if short => match check_by_search(spec, history, GLANCE) {
+            Verdict::Inconclusive(_) => broken(spec, history, budget),
+            verdict => verdict,
+        },
+        Finding::Broken(_) => broken(spec, history, budget),
+        Finding::Unsure(why) => match check_by_search(spec, history, budget) {
+            Verdict::Inconclusive(search) => Verdict::Inconclusive(format!("{search} ({why})")),
+            verdict => verdict,
+        },
+    }
+}
+
+fn pass(spec: &Spec, history: &History, deviations: Vec<Counterexample>) -> Verdict {
+    Verdict::Pass { coverage: monitor::fired(&spec.profile, history), deviations }
+}
+
+/// A monitor has found a violation at the strong reading of `timeout`: is it one at the weak?
+fn broken(spec: &Spec, history: &History, budget: Budget) -> Verdict {
+    let decide = |timing| match monitor::decide(&spec.profile, history, timing, budget) {
+        Finding::Broken(violation) => {
+            Some(explain::explain(spec, history, &violation, timing, budget))
         }
-        other => other,
+        _ => None,
+    };
+    match (decide(Timing::Weak), decide(Timing::Strong)) {
+        (Some(weak), _) => Verdict::Fail(Box::new(weak)),
+        (None, Some(strong)) => pass(spec, history, vec![late(strong)]),
+        (None, None) => unreachable!("it was broken"),
+    }
+}
+
+/// It may merely have decided early that it would time out: a `should`.
+fn late(strong: Counterexample) -> Counterexample {
+    let rule = RuleId::of("timeout.decided-at-deadline").expect("in the catalogue");
+    Counterexample { rule, ..strong }
+}
+
+/// Whether the specification explains the history, by the search alone.
+pub fn check_by_search(spec: &Spec, history: &History, budget: Budget) -> Verdict {
+    if let Some(why) = history.malformed() {
+        return Verdict::Inconclusive(why);
+    }
+    if let Some(why) = beyond(spec, history) {
+        return Verdict::Inconclusive(why.into());
+    }
+    let timed_out = history.operations.iter().any(|o| o.ret.is_some_and(|(_, r)| r == TIMED_OUT));
+    let (found, timing) = match decide(spec, history, Timing::Strong, budget) {
+        // What fails later may do so only because of what an earlier `timeout` was held to.
+        Decision::Fails(strong) if timed_out => match decide(spec, history, Timing::Weak, budget) {
+            Decision::Passes(coverage) => {
+                return Verdict::Pass { coverage, deviations: vec![late(*strong)] };
+            }
+            other => (other, Timing::Weak),
+        },
+        other => (other, Timing::Strong),
     };
     match found {
         Decision::Passes(coverage) => Verdict::Pass { coverage, deviations: vec![] },
         Decision::GivesUp(why) => Verdict::Inconclusive(why),
         Decision::Fails(counterexample) => {
-            Verdict::Fail(Box::new(shrink::shrink(spec, *counterexample, budget)))
+            Verdict::Fail(Box::new(explain::finish(spec, history, *counterexample, timing, budget)))
         }
     }
+}
+
+/// What the model cannot hold: it keeps order by sender in sets of processes.
+fn beyond(spec: &Spec, history: &History) -> Option<&'static str> {
+    let outsider =
+        |o: &crate::Operation| o.op.message().is_some_and(|m| m.sender.0 >= ProcessSet::LIMIT);
+    (spec.profile.order == Order::PerSender && history.operations.iter().any(outsider))
+        .then_some("order by sender, of messages that name no process as their sender")
+}
+
+/// Whether the model explains the history at the strong reading of `timeout`, by the search alone
+/// and without saying why not; `None` if that took more than the budget. Monitors are tested
+/// against it.
+pub fn explains(spec: &Spec, history: &History, budget: Budget) -> Option<bool> {
+    let timing = Timing::Strong;
+    let mut frontier = Frontier::new(spec, history.width(), &history.ends(), budget);
+    for (_, event) in history.events(timing) {
+        match frontier.advance(event) {
+            Ok(()) => {}
+            Err(Refuted::Budget) => return None,
+            Err(Refuted::Impossible) => return Some(false),
+        }
+    }
+    Some(!history.quiescent || frontier.quiesce().is_ok())
 }
 
 const TIMED_OUT: Ret = Ret::Refused(crate::Refusal::Timeout);
 
 pub(crate) enum Decision {
-    Passes(crate::verdict::Coverage),
+    Passes(Coverage),
     Fails(Box<Counterexample>),
     GivesUp(String),
 }
@@ -90,7 +183,7 @@ pub(crate) fn decide(spec: &Spec, history: &History, timing: Timing, budget: Bud
                 let Event::Return(process, ret) = event else {
                     unreachable!("only a return can be impossible")
                 };
-                return explain(&frontier, history, time, process, Got::Returned(ret));
+                return refuted(&frontier, history, time, process, Got::Returned(ret));
             }
         }
     }
@@ -100,11 +193,11 @@ pub(crate) fn decide(spec: &Spec, history: &History, timing: Timing, budget: Bud
     let end = history.events(timing).last().map_or(0, |(time, _)| *time);
     match frontier.quiesce() {
         Ok(coverage) => Decision::Passes(coverage),
-        Err((process, resting)) => explain(&resting, history, end, process, Got::Stuck),
+        Err((process, resting)) => refuted(&resting, history, end, process, Got::Stuck),
     }
 }
 
-fn explain(
+fn refuted(
     frontier: &Frontier<'_>,
     history: &History,
     time: u64,
@@ -119,5 +212,7 @@ fn explain(
     let op = history.operations.iter().filter(begun).max_by_key(|o| o.call).expect("it called").op;
     let rule = attribute::attribute(frontier.spec(), history, time, process, &op, got, &allowed);
     let history = if got == Got::Stuck { history.clone() } else { history.until(time) };
-    Decision::Fails(Box::new(Counterexample { rule, process, op, got, time, allowed, history }))
+    let pattern = None;
+    let found = Counterexample { rule, process, op, got, time, allowed, history, pattern };
+    Decision::Fails(Box::new(found))
 }

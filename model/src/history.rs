@@ -1,11 +1,20 @@
 //! A history: which calls were made and what they were told, against one clock.
 
+mod binary;
+mod edn;
+mod foreign;
+mod join;
 mod jsonl;
+mod line;
+mod porcupine;
 
 use crate::op::{Op, Process, Ret};
 use crate::state::{Ends, ProcessSet};
 
-pub use jsonl::{Header, HistoryError, read_jsonl, write_jsonl};
+pub use binary::{BINARY_MAGIC, read_binary, write_binary};
+pub use edn::read_edn;
+pub use jsonl::{Header, HistoryError, Lines, read_jsonl, write_jsonl};
+pub use porcupine::read_porcupine;
 
 /// One call and what became of it. Times are nanoseconds of one clock, common to all processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +100,46 @@ impl History {
     /// Whether more processes take part than a [`ProcessSet`] holds.
     pub fn too_wide(&self) -> bool {
         self.width() > ProcessSet::LIMIT as usize
+    }
+
+    /// What no recorded execution can look like, if the history looks so: calls of one process that
+    /// overlap, a call after its process was killed, a return before its call, a process beyond
+    /// the limit.
+    pub fn malformed(&self) -> Option<String> {
+        if self.too_wide() {
+            return Some(format!("{} processes are too many", self.width()));
+        }
+        let mut by_process: Vec<&Operation> = self.operations.iter().collect();
+        by_process.sort_by_key(|o| (o.process, o.call, o.ret.map_or(u64::MAX, |(t, _)| t)));
+        for pair in by_process.windows(2).filter(|p| p[0].process == p[1].process) {
+            if pair[0].ret.is_none_or(|(time, _)| time > pair[1].call) {
+                let (p, first, second) = (pair[0].process, pair[0].op, pair[1].op);
+                return Some(format!("{p} calls {second} while still in {first}"));
+            }
+        }
+        for o in &self.operations {
+            let named = match o.op {
+                Op::Send { to, .. } => to,
+                Op::Receive { from, .. } => from,
+                Op::Close { .. } => None,
+            };
+            if named.is_some_and(|p| p.0 >= ProcessSet::LIMIT) {
+                return Some(format!("{} {} names a process beyond the limit", o.process, o.op));
+            }
+            if o.ret.is_some_and(|(time, _)| time < o.call) {
+                return Some(format!("{} {} returns before it is called", o.process, o.op));
+            }
+        }
+        for (i, &(time, process)) in self.crashes.iter().enumerate() {
+            if self.crashes[..i].iter().any(|c| c.1 == process) {
+                return Some(format!("{process} is killed twice"));
+            }
+            let mine = |o: &&Operation| o.process == process;
+            if self.operations.iter().filter(mine).any(|o| o.call > time) {
+                return Some(format!("{process} calls after it was killed"));
+            }
+        }
+        None
     }
 
     /// Everything in the order of time. Calls come before returns of the same time, so that equal

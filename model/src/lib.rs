@@ -47,8 +47,11 @@ mod spec;
 mod state;
 mod verdict;
 
-pub use check::{Budget, check, check_spec};
-pub use history::{Header, History, HistoryError, Operation, read_jsonl, write_jsonl};
+pub use check::{Budget, Checker, Pattern, Shape, check, check_spec};
+pub use history::{
+    BINARY_MAGIC, Header, History, HistoryError, Lines, Operation, read_binary, read_edn,
+    read_jsonl, read_porcupine, write_binary, write_jsonl,
+};
 pub use op::{Message, Mode, Op, Process, Refusal, Ret};
 pub use profile::{
     Addressing, Capacity, Contradiction, Holders, Modes, Notice, Order, Profile, Size,

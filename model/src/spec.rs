@@ -32,6 +32,11 @@ impl Spec {
         Self { mutation: Some(mutation), ..Self::new(profile) }
     }
 
+    /// Whether it is wrong on purpose: monitors know only the right one.
+    pub(crate) fn is_mutated(&self) -> bool {
+        self.mutation.is_some()
+    }
+
     /// The rules of kind other than `Property` that the profile switches on.
     pub fn rules(&self) -> &[RuleId] {
         &self.rules

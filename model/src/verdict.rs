@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::check::Pattern;
 use crate::history::History;
 use crate::op::{Op, Process, Ret};
 use crate::rule::{RuleId, RuleSet};
@@ -90,6 +91,8 @@ pub struct Counterexample {
     pub allowed: Vec<(Allowed, RuleId)>,
     /// The shortest history found that still fails so.
     pub history: History,
+    /// What a person would point at, where the violation has a shape with a name.
+    pub pattern: Option<Pattern>,
 }
 
 impl fmt::Display for Counterexample {

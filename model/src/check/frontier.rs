@@ -156,12 +156,13 @@ impl<'s> Frontier<'s> {
     fn search(&self, goal: Goal) -> Result<States, Refuted> {
         let mut found = States::default();
         self.expand(goal.process(), |state, coverage| {
-            if let Call::Returning(told) = state.call(goal.process()) {
-                if matches!(goal, Goal::ReturnsAnything(_))
-                    || matches!(goal, Goal::Returns(_, ret) if ret == *told)
-                {
-                    merge(&mut found, state, coverage);
-                }
+            let reached = match (state.call(goal.process()), goal) {
+                (Call::Returning(told), Goal::Returns(_, ret)) => ret == *told,
+                (Call::Returning(_), Goal::ReturnsAnything(_)) => true,
+                _ => false,
+            };
+            if reached {
+                merge(&mut found, state, coverage);
             }
         })?;
         Ok(found)
@@ -225,9 +226,8 @@ impl<'s> Frontier<'s> {
 
     /// The rules fired on all ways that explain the events so far.
     pub fn coverage(&self) -> Coverage {
-        let all = |r| r;
         let mut states = self.states.values();
-        let first = states.next().copied().map_or_else(Coverage::default, all);
+        let first = states.next().copied().unwrap_or_default();
         states.fold(first, |sum, c| Coverage {
             any: sum.any.or(c.any),
             every: sum.every.and(c.every),

@@ -10,9 +10,13 @@ use crate::verdict::Counterexample;
 /// with every call that touched them. Either keeps a legal history legal, except that taking a
 /// message out can make a `full` wrong: so whatever still fails is a failure of the original,
 /// provided no `full`, and no wait for room, is left in it.
-pub(super) fn shrink(spec: &Spec, mut best: Counterexample, budget: Budget) -> Counterexample {
+pub(super) fn shrink(
+    spec: &Spec,
+    mut best: Counterexample,
+    timing: Timing,
+    budget: Budget,
+) -> Counterexample {
     let keep = |history: &History, best: &Counterexample| -> Option<Counterexample> {
-        let timing = Timing::Weak;
         match decide(spec, history, timing, budget) {
             Decision::Fails(found) if found.rule == best.rule && found.got == best.got => {
                 Some(*found)

@@ -1,14 +1,15 @@
 //! The history format: JSON lines in Jepsen's operation shape. `docs/history-format.md` describes
 //! it for people.
 
-use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use std::fmt::Write;
 
+use serde::{Deserialize, Serialize};
+
+use super::line::{self, Given, Line};
 use super::{History, Operation};
-use crate::op::{Message, Mode, Op, Process, Refusal, Ret};
+use crate::op::{Message, Op, Process, Ret};
 use crate::profile::Profile;
-use crate::state::{Ends, ProcessSet};
+use crate::state::Ends;
 
 /// The first line, which may be left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,17 @@ pub struct Header {
 impl Header {
     /// The name of this version of the format.
     pub const FORMAT: &'static str = "ipc-history/1";
+
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let read: Header = serde_json::from_str(text).map_err(|e| format!("not a header: {e}"))?;
+        if read.format != Header::FORMAT {
+            return Err(format!("format {:?} is not {:?}", read.format, Header::FORMAT));
+        }
+        match read.profile.map(|p| p.validate()) {
+            Some(Err(contradiction)) => Err(contradiction.to_string()),
+            _ => Ok(read),
+        }
+    }
 }
 
 /// What is wrong with a history, and where.
@@ -42,36 +54,104 @@ pub struct HistoryError {
     pub why: String,
 }
 
-const TYPES: &str = "invoke, ok, fail, info, blocked, kill, killed";
-const CALLS: &str = "send, try_send, send_timeout, receive, try_receive, receive_timeout, close";
-
-/// One line, taken apart but not yet matched with its call.
-struct Line {
-    number: usize,
-    time: u64,
-    process: Process,
-    kind: LineKind,
+/// The lines of one part of a text. Parts may be read side by side, on as many cores as there are,
+/// and joined in their order.
+///
+/// ```
+/// use ipc_model::Lines;
+/// let first = Lines::read("{\"process\":0,\"type\":\"invoke\",\"f\":\"receive\",\"time\":1}\n", 1);
+/// let second = Lines::read("{\"process\":0,\"type\":\"ok\",\"value\":\"1:0\",\"time\":2}\n", 2);
+/// let (_, history) = Lines::join([first.unwrap(), second.unwrap()]).unwrap();
+/// assert_eq!(history.operations.len(), 1);
+/// ```
+#[derive(Debug, Default)]
+pub struct Lines {
+    header: Option<(usize, Header)>,
+    lines: Vec<Line>,
 }
 
-enum LineKind {
-    Invoke { op: Op, timeout: Option<u64> },
-    Done { f: String, value: Option<Message>, given: Given, torn: bool, closing: Closing },
-    Blocked,
-    Kill,
-    Killed,
+impl Lines {
+    /// Reads a part that begins with line `first` of the whole text.
+    ///
+    /// # Errors
+    /// The first line that is not of the format.
+    pub fn read(text: &str, first: usize) -> Result<Self, HistoryError> {
+        // A call and its return take some hundred bytes.
+        let mut part = Self { header: None, lines: Vec::with_capacity(text.len() / 80) };
+        let cut_off = !text.ends_with('\n');
+        let mut lines = text.lines().enumerate().peekable();
+        while let Some((i, text)) = lines.next() {
+            part.push(first + i, text).map_err(|mut wrong| {
+                if cut_off && lines.peek().is_none() && wrong.why.contains("EOF") {
+                    wrong.why = format!("the last line is cut off: {}", wrong.why);
+                }
+                wrong
+            })?;
+        }
+        Ok(part)
+    }
+
+    /// Takes one line in; empty ones say nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn push(&mut self, number: usize, text: &str) -> Result<(), HistoryError> {
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        let wrong = |why: String| HistoryError { line: number, why };
+        if let Some(line) = line::fast(number, text) {
+            self.lines.push(line);
+            return Ok(());
+        }
+        if !is_header(text) {
+            self.lines.push(line::read(number, text).map_err(wrong)?);
+            return Ok(());
+        }
+        if self.header.is_some() || !self.lines.is_empty() {
+            return Err(wrong("a header is the first line or nowhere".into()));
+        }
+        self.header = Some((number, Header::read(text).map_err(wrong)?));
+        Ok(())
+    }
+
+    /// The history that the parts of a text make.
+    ///
+    /// # Errors
+    /// The first line that cannot follow the others.
+    pub fn join(
+        parts: impl IntoIterator<Item = Self>,
+    ) -> Result<(Option<Header>, History), HistoryError> {
+        let mut whole = Lines::default();
+        for part in parts {
+            match part.header {
+                Some((line, _)) if whole.header.is_some() || !whole.lines.is_empty() => {
+                    let why = "a header is the first line or nowhere".into();
+                    return Err(HistoryError { line, why });
+                }
+                Some(header) => whole.header = Some(header),
+                None => {}
+            }
+            if whole.lines.is_empty() {
+                whole.lines = part.lines;
+            } else {
+                whole.lines.extend(part.lines);
+            }
+        }
+        let mut history = super::join::join(whole.lines)?;
+        let header = whole.header.map(|(_, header)| header);
+        if let Some(header) = &header {
+            history.links = header.links.clone();
+            history.quiescent = header.quiescent;
+        }
+        Ok((header, history))
+    }
 }
 
-/// Which attributes of its message a line gives; the others are those the send gave.
-#[derive(Clone, Copy)]
-struct Given {
-    size: bool,
-    priority: bool,
-}
-
-enum Closing {
-    Ok,
-    Fail(Refusal),
-    Info,
+/// Whether a line that is no call or return is meant as a header.
+fn is_header(text: &str) -> bool {
+    let object: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(text);
+    object.is_ok_and(|object| object.contains_key("format"))
 }
 
 /// Reads a history from its lines.
@@ -80,219 +160,32 @@ enum Closing {
 /// The first line that is not of the format, with its number and what was expected there: a
 /// broken history is never checked as if it were whole.
 pub fn read_jsonl(text: &str) -> Result<(Option<Header>, History), HistoryError> {
-    let mut header = None;
-    let mut lines = Vec::new();
-    for (i, text) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-        let number = i + 1;
-        let wrong = |why: String| HistoryError { line: number, why };
-        let object: Map<String, Value> =
-            serde_json::from_str(text).map_err(|e| wrong(format!("not a JSON object: {e}")))?;
-        if object.contains_key("format") {
-            if !lines.is_empty() || header.is_some() {
-                return Err(wrong("a header is the first line or nowhere".into()));
-            }
-            let read: Header = serde_json::from_value(Value::Object(object))
-                .map_err(|e| wrong(format!("not a header: {e}")))?;
-            if read.format != Header::FORMAT {
-                let why = format!("format {:?} is not {:?}", read.format, Header::FORMAT);
-                return Err(wrong(why));
-            }
-            if let Some(Err(e)) = read.profile.map(|p| p.validate()) {
-                return Err(wrong(e.to_string()));
-            }
-            header = Some(read);
-            continue;
-        }
-        lines.push(read_line(number, &object).map_err(wrong)?);
-    }
-    // Lines may come in any order; those of one process and one time keep theirs.
-    lines.sort_by_key(|l| l.time);
-    let mut history = join(lines)?;
-    if let Some(header) = &header {
-        history.links = header.links.clone();
-        history.quiescent = header.quiescent;
-    }
-    Ok((header, history))
+    Lines::join([Lines::read(text, 1)?])
 }
 
-fn read_line(number: usize, object: &Map<String, Value>) -> Result<Line, String> {
-    let text = |name: &str| match object.get(name) {
-        Some(Value::String(s)) => Ok(s.as_str()),
-        Some(other) => Err(format!("\"{name}\" is {other}, expected a string")),
-        None => Err(format!("\"{name}\" is missing")),
-    };
-    let whole = |name: &str| match object.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(v) => match v.as_u64() {
-            Some(n) => Ok(Some(n)),
-            None => Err(format!("\"{name}\" is {v}, expected a whole number of at least 0")),
-        },
-    };
-    let process = whole("process")?.ok_or("\"process\" is missing")?;
-    let process =
-        u16::try_from(process).ok().filter(|p| *p < ProcessSet::LIMIT).map(Process).ok_or_else(
-            || format!("process {process} is beyond the limit of {}", ProcessSet::LIMIT),
-        )?;
-    let time = whole("time")?.ok_or("\"time\" is missing")?;
-    let kind = match text("type")? {
-        "blocked" => LineKind::Blocked,
-        "kill" => LineKind::Kill,
-        "killed" => LineKind::Killed,
-        "invoke" => {
-            let link = whole("link")?.unwrap_or(0);
-            let link = u8::try_from(link).map_err(|_| format!("link {link} is beyond 255"))?;
-            let peer = |name| -> Result<Option<Process>, String> {
-                Ok(whole(name)?.map(|p| Process(p as u16)))
-            };
-            let f = text("f")?;
-            let mode = match f {
-                "send" | "receive" | "close" => Mode::Blocking,
-                "try_send" | "try_receive" => Mode::Nonblocking,
-                "send_timeout" | "receive_timeout" => Mode::Timed,
-                _ => return Err(format!("\"f\" is {f:?}, expected one of {CALLS}")),
-            };
-            let op = match f {
-                "close" => Op::Close { link },
-                f if f.ends_with("receive") || f == "receive_timeout" => {
-                    Op::Receive { link, from: peer("from")?, mode }
-                }
-                _ => {
-                    let message = read_value(object)?
-                        .ok_or("\"value\" is missing: a send names its message")?;
-                    Op::Send { link, to: peer("to")?, message, mode }
-                }
-            };
-            LineKind::Invoke { op, timeout: whole("timeout")? }
-        }
-        kind @ ("ok" | "fail" | "info") => {
-            let closing = match kind {
-                "ok" => Closing::Ok,
-                "info" => Closing::Info,
-                _ => {
-                    let error = text("error")?;
-                    Closing::Fail(Refusal::from_word(error).ok_or_else(|| {
-                        format!(
-                            "\"error\" is {error:?}, expected one of full, empty, timeout, \
-                             closed, too-big, wrong-size"
-                        )
-                    })?)
-                }
-            };
-            let torn = object.get("torn").and_then(Value::as_bool).unwrap_or(false);
-            let f = object.get("f").and_then(Value::as_str).unwrap_or_default().into();
-            let given = |name| object.contains_key(name);
-            let given = Given { size: given("size"), priority: given("priority") };
-            LineKind::Done { f, value: read_value(object)?, given, torn, closing }
-        }
-        other => return Err(format!("\"type\" is {other:?}, expected one of {TYPES}")),
-    };
-    Ok(Line { number, time, process, kind })
+/// What a line is about; lines of one time are written in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    Invoke,
+    Blocked,
+    Kill,
+    Killed,
+    Return,
 }
 
-/// A message's name: `"sender:sequence"`, or a bare number where senders do not matter.
-fn read_value(object: &Map<String, Value>) -> Result<Option<Message>, String> {
-    let number = |name: &str| object.get(name).and_then(Value::as_u64).unwrap_or(0) as u32;
-    let (size, priority) = (number("size"), number("priority"));
-    let message = |sender, sequence| Some(Message { sender, sequence, size, priority });
-    match object.get("value") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Number(n)) if n.as_u64().is_some_and(|n| n <= u32::MAX as u64) => {
-            Ok(message(Process(u16::MAX), n.as_u64().unwrap_or_default() as u32))
-        }
-        Some(Value::String(s)) => s
-            .split_once(':')
-            .and_then(|(a, b)| Some(message(Process(a.parse().ok()?), b.parse().ok()?)))
-            .ok_or_else(|| format!("\"value\" is {s:?}, expected \"sender:sequence\" or a number")),
-        Some(other) => {
-            Err(format!("\"value\" is {other}, expected \"sender:sequence\" or a number"))
-        }
+/// What a history consists of, in the order of time: each with the place of its operation, of its
+/// kill, or of its crash.
+pub(super) fn parts(history: &History) -> Vec<(u64, Part, usize)> {
+    let mut lines: Vec<(u64, Part, usize)> = Vec::with_capacity(2 * history.operations.len());
+    for (i, o) in history.operations.iter().enumerate() {
+        lines.push((o.call, Part::Invoke, i));
+        lines.extend(o.blocked.map(|time| (time, Part::Blocked, i)));
+        lines.extend(o.ret.map(|(time, _)| (time, Part::Return, i)));
     }
-}
-
-/// Matches every closing line with the call it closes.
-fn join(lines: Vec<Line>) -> Result<History, HistoryError> {
-    let mut history = History::default();
-    let mut open: [Option<usize>; ProcessSet::LIMIT as usize] = [None; _];
-    let mut received: Vec<(usize, Given)> = Vec::new();
-    for line in lines {
-        let wrong = |why: String| Err(HistoryError { line: line.number, why });
-        let process = line.process;
-        let slot = &mut open[process.0 as usize];
-        match line.kind {
-            LineKind::Invoke { op, timeout } => {
-                if let Some(before) = *slot {
-                    let before = &history.operations[before].op;
-                    return wrong(format!("{process} calls {op} while still in {before}"));
-                }
-                *slot = Some(history.operations.len());
-                history.operations.push(Operation {
-                    process,
-                    op,
-                    call: line.time,
-                    ret: None,
-                    timeout,
-                    blocked: None,
-                });
-            }
-            LineKind::Done { f, value, given, torn, closing } => {
-                let Some(index) = slot.take() else {
-                    return wrong(format!("{process} returns without having called"));
-                };
-                let operation = &mut history.operations[index];
-                if !f.is_empty() && f != operation.op.name() {
-                    let called = operation.op.name();
-                    return wrong(format!("{process} called {called} and returns from {f}"));
-                }
-                let ret = match (closing, operation.op, value) {
-                    (Closing::Info, ..) => continue,
-                    (Closing::Fail(refusal), ..) => Ret::Refused(refusal),
-                    (Closing::Ok, Op::Receive { .. }, Some(message)) if torn => Ret::Torn(message),
-                    (Closing::Ok, Op::Receive { .. }, Some(message)) => Ret::Received(message),
-                    (Closing::Ok, Op::Receive { .. }, None) => {
-                        return wrong("\"value\" is missing: a receive that is ok has one".into());
-                    }
-                    (Closing::Ok, ..) => Ret::Done,
-                };
-                operation.ret = Some((line.time, ret));
-                if !(given.size && given.priority) && matches!(ret, Ret::Received(_)) {
-                    received.push((index, given));
-                }
-            }
-            LineKind::Blocked => match *slot {
-                Some(index) => history.operations[index].blocked = Some(line.time),
-                None => return wrong(format!("{process} is blocked without having called")),
-            },
-            LineKind::Kill => history.kills.push((line.time, process)),
-            LineKind::Killed => {
-                *slot = None;
-                history.crashes.push((line.time, process));
-            }
-        }
-    }
-    fill_in(&mut history, &received);
-    Ok(history)
-}
-
-/// Gives received messages the size and priority that their line left out: those they were sent
-/// with.
-fn fill_in(history: &mut History, received: &[(usize, Given)]) {
-    if received.is_empty() {
-        return;
-    }
-    let sent = history.operations.iter().filter_map(|o| o.op.message());
-    let sent: FxHashMap<_, _> = sent.map(|m| ((m.sender, m.sequence), m)).collect();
-    for &(index, given) in received {
-        let Some((_, Ret::Received(message))) = &mut history.operations[index].ret else {
-            continue;
-        };
-        let Some(sent) = sent.get(&(message.sender, message.sequence)) else { continue };
-        if !given.size {
-            message.size = sent.size;
-        }
-        if !given.priority {
-            message.priority = sent.priority;
-        }
-    }
+    lines.extend(history.kills.iter().enumerate().map(|(i, &(t, _))| (t, Part::Kill, i)));
+    lines.extend(history.crashes.iter().enumerate().map(|(i, &(t, _))| (t, Part::Killed, i)));
+    lines.sort_by_key(|(time, part, _)| (*time, *part));
+    lines
 }
 
 /// Writes a history in the format that [`read_jsonl`] reads, header first.
@@ -303,79 +196,90 @@ pub fn write_jsonl(profile: Option<&Profile>, history: &History) -> String {
         links: history.links.clone(),
         quiescent: history.quiescent,
     };
-    let mut lines: Vec<(u64, u8, Value)> = Vec::new();
-    for o in &history.operations {
-        lines.push((o.call, 0, invoke(o)));
-        if let Some(time) = o.blocked {
-            lines.push((time, 1, line(o.process, "blocked", time)));
-        }
-        if let Some((time, ret)) = o.ret {
-            lines.push((time, 3, done(o, time, ret)));
-        }
-    }
-    for &(time, process) in &history.kills {
-        lines.push((time, 2, line(process, "kill", time)));
-    }
-    for &(time, process) in &history.crashes {
-        lines.push((time, 2, line(process, "killed", time)));
-    }
-    lines.sort_by_key(|(time, rank, _)| (*time, *rank));
+    let lines = parts(history);
     let mut text = serde_json::to_string(&header).expect("a header has no failing parts");
+    text.reserve(80 * lines.len());
+    // A reader takes what a return leaves out from the send, so nothing may be left out that
+    // differs there.
+    let messages = || history.operations.iter().filter_map(|o| o.op.message());
+    let all = Given {
+        size: messages().any(|m| m.size != 0),
+        priority: messages().any(|m| m.priority != 0),
+    };
     text.push('\n');
-    for (_, _, line) in lines {
-        text.push_str(&line.to_string());
-        text.push('\n');
+    for (time, part, i) in lines {
+        let (process, kind) = match part {
+            Part::Kill => (history.kills[i].1, "kill"),
+            Part::Killed => (history.crashes[i].1, "killed"),
+            Part::Blocked => (history.operations[i].process, "blocked"),
+            Part::Invoke => (history.operations[i].process, "invoke"),
+            Part::Return => match history.operations[i].ret {
+                Some((_, Ret::Refused(_))) => (history.operations[i].process, "fail"),
+                _ => (history.operations[i].process, "ok"),
+            },
+        };
+        put_line(&mut text, process, kind, time);
+        match part {
+            Part::Invoke => put_call(&mut text, &history.operations[i]),
+            Part::Return => put_return(&mut text, &history.operations[i], all),
+            Part::Blocked | Part::Kill | Part::Killed => {}
+        }
+        text.push_str("}\n");
     }
     text
 }
 
-fn line(process: Process, kind: &str, time: u64) -> Value {
-    serde_json::json!({ "process": process, "type": kind, "time": time })
+/// Writing to a string never fails.
+macro_rules! put {
+    ($text:expr, $($arguments:tt)*) => {
+        write!($text, $($arguments)*).expect("a string takes everything")
+    };
 }
 
-fn put_message(line: &mut Value, message: Message) {
-    line["value"] = message.to_string().into();
-    for (name, number) in [("size", message.size), ("priority", message.priority)] {
-        if number != 0 {
-            line[name] = number.into();
-        }
+fn put_line(text: &mut String, process: Process, kind: &str, time: u64) {
+    put!(text, "{{\"process\":{},\"type\":\"{kind}\",\"time\":{time}", process.0);
+}
+
+/// The message, with those attributes that `all` asks for even where they are 0.
+fn put_message(text: &mut String, message: Message, all: Given) {
+    put!(text, ",\"value\":\"{message}\"");
+    if all.size || message.size != 0 {
+        put!(text, ",\"size\":{}", message.size);
+    }
+    if all.priority || message.priority != 0 {
+        put!(text, ",\"priority\":{}", message.priority);
     }
 }
 
-fn invoke(o: &Operation) -> Value {
-    let mut line = line(o.process, "invoke", o.call);
-    line["f"] = o.op.name().into();
+fn put_call(text: &mut String, o: &Operation) {
+    put!(text, ",\"f\":\"{}\"", o.op.name());
     if o.op.link() != 0 {
-        line["link"] = o.op.link().into();
+        put!(text, ",\"link\":{}", o.op.link());
     }
     if let Some(timeout) = o.timeout {
-        line["timeout"] = timeout.into();
+        put!(text, ",\"timeout\":{timeout}");
     }
     match o.op {
         Op::Send { to, message, .. } => {
-            put_message(&mut line, message);
+            put_message(text, message, Given { size: false, priority: false });
             if let Some(to) = to {
-                line["to"] = to.0.into();
+                put!(text, ",\"to\":{}", to.0);
             }
         }
-        Op::Receive { from: Some(from), .. } => line["from"] = from.0.into(),
+        Op::Receive { from: Some(from), .. } => put!(text, ",\"from\":{}", from.0),
         _ => {}
     }
-    line
 }
 
-fn done(o: &Operation, time: u64, ret: Ret) -> Value {
-    let kind = if matches!(ret, Ret::Refused(_)) { "fail" } else { "ok" };
-    let mut line = line(o.process, kind, time);
-    line["f"] = o.op.name().into();
-    match ret {
-        Ret::Refused(refusal) => line["error"] = refusal.word().into(),
-        Ret::Received(message) => put_message(&mut line, message),
-        Ret::Torn(message) => {
-            put_message(&mut line, message);
-            line["torn"] = true.into();
+fn put_return(text: &mut String, o: &Operation, all: Given) {
+    put!(text, ",\"f\":\"{}\"", o.op.name());
+    match o.ret {
+        Some((_, Ret::Refused(refusal))) => put!(text, ",\"error\":\"{}\"", refusal.word()),
+        Some((_, Ret::Received(message))) => put_message(text, message, all),
+        Some((_, Ret::Torn(message))) => {
+            put_message(text, message, all);
+            text.push_str(",\"torn\":true");
         }
-        Ret::Done => {}
+        Some((_, Ret::Done)) | None => {}
     }
-    line
 }

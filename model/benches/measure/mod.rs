@@ -1,0 +1,103 @@
+//! One measurement, in a process of its own.
+
+pub(crate) mod shapes;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What to measure.
+pub(crate) struct Cell {
+    /// Which shape of history, by its place in the list.
+    pub(crate) shape: usize,
+    /// How many processes call.
+    pub(crate) processes: usize,
+    /// How many calls they make.
+    pub(crate) calls: usize,
+    /// Which checker.
+    pub(crate) checker: String,
+}
+
+/// How long one measurement may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The largest history, in calls.
+pub(crate) fn largest() -> usize {
+    let given = std::env::var("IPC_BENCH_LARGEST").ok();
+    given.and_then(|n| n.parse().ok()).unwrap_or(1_000_000)
+}
+
+impl Cell {
+    /// A measurement.
+    pub(crate) fn new(shape: usize, processes: usize, calls: usize, checker: &str) -> Self {
+        Self { shape, processes, calls, checker: checker.into() }
+    }
+
+    /// The measurement that this process was started for.
+    pub(crate) fn asked_for() -> Option<Self> {
+        let given: Vec<String> = std::env::args().skip_while(|a| a != "--cell").skip(1).collect();
+        let [shape, processes, calls, checker] = given.as_slice() else { return None };
+        let number = |text: &String| text.parse().ok();
+        Some(Self::new(number(shape)?, number(processes)?, number(calls)?, checker))
+    }
+
+    /// Times the check, three times or for as long as it is worth it; gives the median.
+    pub(crate) fn median(&self, mut check: impl FnMut() -> String) -> (f64, String) {
+        let mut times = Vec::new();
+        let mut said = String::new();
+        for _ in 0..3 {
+            let start = Instant::now();
+            said = check();
+            times.push(start.elapsed().as_secs_f64());
+            if times[0] > 5.0 {
+                break;
+            }
+        }
+        times.sort_by(f64::total_cmp);
+        (times[times.len() / 2], said)
+    }
+
+    /// Tells the process that asked.
+    pub(crate) fn report(&self, (seconds, said): (f64, String)) {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+        let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap_or(0);
+        println!("{seconds}\t{}\t{said}", peak / 1024);
+    }
+
+    /// Runs it in a process of its own and prints a line of the table.
+    pub(crate) fn show(&self, name: &str) {
+        let (processes, calls, checker) = (self.processes, self.calls, &self.checker);
+        let result =
+            self.measure().unwrap_or_else(|| "-\t-\tstopped after 60 s, or out of memory".into());
+        let mut parts = result.trim().split('\t');
+        let mut next = || parts.next().unwrap_or("-").to_owned();
+        let (seconds, peak, said) = (next(), next(), next());
+        let rate = seconds.parse().map(|s: f64| format!("{:.2}", calls as f64 / s / 1e6));
+        let seconds = seconds.parse().map(|s: f64| format!("{s:.5}"));
+        println!(
+            "| {name} | {processes} | {calls} | {checker} | {} | {} | {peak} | {said} |",
+            seconds.unwrap_or("-".into()),
+            rate.unwrap_or("-".into()),
+        );
+    }
+
+    fn measure(&self) -> Option<String> {
+        let mut child = Command::new(std::env::current_exe().ok()?)
+            .args(["--cell", &self.shape.to_string(), &self.processes.to_string()])
+            .args([&self.calls.to_string(), &self.checker])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let start = Instant::now();
+        while child.try_wait().ok()?.is_none() {
+            if start.elapsed() > PATIENCE {
+                child.kill().ok()?;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let output = child.wait_with_output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        (output.status.success() && !text.is_empty()).then_some(text)
+    }
+}
