@@ -14,6 +14,7 @@ mod lattice;
 mod orders;
 mod priority;
 mod progress;
+mod reading;
 mod rendezvous;
 mod search;
 mod single;

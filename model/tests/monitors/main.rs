@@ -1,7 +1,7 @@
 //! Every monitor against brute force, on all small histories and on random larger ones.
 //!
-//! Three decisions are compared: the monitor's; the search over the model of this crate; and the
-//! plainest one, all orders played on a list, so that model and monitor cannot share a mistake
+//! Four decisions are compared: the monitor's; the search over what is inside; the search over the
+//! model of this crate; and the plainest one, all orders played on a list, so that model and monitor cannot share a mistake
 //! about what a queue is. `IPC_EXHAUSTIVE=1` raises the bounds by one call.
 
 mod enumerate;
@@ -10,7 +10,7 @@ mod naive;
 mod random;
 
 use enumerate::{Bounds, Move};
-use ipc_model::check::monitor::{Finding, monitor};
+use ipc_model::check::monitor::{Finding, monitor, search_inside};
 use ipc_model::check::{Budget, explains};
 use ipc_model::{Capacity, History, Mode, Order, Profile, Spec, write_jsonl};
 
@@ -45,6 +45,9 @@ fn compare(name: &str, profile: &Profile, bounds: &Bounds<'_>, stride: u64) {
             }
         };
         tally.legal += u64::from(legal);
+        let inside = search_inside(profile, history, Budget::default());
+        let agrees = bounds.quiescent || (inside == Finding::Legal) == legal;
+        assert!(agrees || profile.capacity == Capacity::Zero, "{found:?} against {inside:?}");
         let show = |history: &History| write_jsonl(Some(profile), history);
         if !bounds.quiescent {
             let naive = naive::explains(profile, history);

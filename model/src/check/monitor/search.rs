@@ -6,7 +6,7 @@
 //! known when each will be received, so a message that would have to leave before one ahead of it
 //! is not let in. Wing and Gong (1993), Lowe (2017).
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::lattice::Room;
 use super::sorted::by_key;
@@ -124,6 +124,7 @@ pub(super) fn search(
                 let states = std::mem::take(&mut queue.states);
                 let all = states.into_iter().chain(untouched.into_iter().flatten());
                 queue.states = all.map(|s| Inside { done: s.done & !bit, ..s }).collect();
+                queue.drop_dominated();
             }
         }
     }
@@ -214,6 +215,47 @@ impl Queue {
         Some(())
     }
 
+    /// Of states that differ in the order of what is inside alone, drops those that lead nowhere
+    /// where another does not lead: two messages may change places if the one that is then ahead
+    /// begins and ends to be received no later than the other.
+    fn drop_dominated(&mut self) {
+        if self.order != Order::Fifo || self.states.len() < 2 {
+            return;
+        }
+        let mut alike: FxHashMap<Inside, Vec<Inside>> = FxHashMap::default();
+        for state in self.states.drain() {
+            let mut key = state.clone();
+            key.queue.sort_unstable();
+            alike.entry(key).or_default().push(state);
+        }
+        for states in alike.into_values() {
+            let mut kept: Vec<Inside> = Vec::new();
+            for state in states {
+                if !kept.iter().any(|k| self.dominates(k, &state)) {
+                    kept.retain(|k| !self.dominates(&state, k));
+                    kept.push(state);
+                }
+            }
+            self.states.extend(kept);
+        }
+    }
+
+    fn dominates(&self, better: &Inside, worse: &Inside) -> bool {
+        let receive = |item: u32| self.items[item as usize].receive;
+        let may_lead = |a: u32, b: u32| {
+            let (a, b) = (receive(a), receive(b));
+            // When a pending receive takes a message, nobody knows.
+            let known = !self.mouths || (a.from != NEVER && b.from != NEVER);
+            known && a.from <= b.from && a.to <= b.to
+        };
+        let place = |item: u32| worse.queue.iter().position(|&i| i == item);
+        let places: Vec<_> = better.queue.iter().map(|&item| (item, place(item))).collect();
+        places
+            .iter()
+            .enumerate()
+            .all(|(i, &(a, at))| places[i + 1..].iter().all(|&(b, bt)| at < bt || may_lead(a, b)))
+    }
+
     fn steps(&self, state: &Inside, mut visit: impl FnMut(Inside)) {
         let mut effect = |process: usize, change: &dyn Fn(&mut Vec<u32>)| {
             let mut next = state.clone();
@@ -229,7 +271,13 @@ impl Queue {
             }
             match *task {
                 Task::Put(item) if self.admits(state, item) => {
-                    effect(process, &|queue| queue.push(item));
+                    let last = state.queue.len();
+                    // Without any order, what is inside is a set: one sequence stands for it.
+                    let place = match self.order {
+                        Order::Unordered => state.queue.partition_point(|&i| i < item),
+                        _ => last,
+                    };
+                    effect(process, &|queue| queue.insert(place, item));
                 }
                 Task::Take(item) => {
                     let place = state.queue.iter().position(|&i| i == item);

@@ -1,0 +1,485 @@
+//! Takes a history apart into windows.
+//!
+//! Times become *keys*, numbers whose order is the order of [`History::events`]: at equal times
+//! calls come before returns, and a process's own calls never overlap. Keys need no sorting, which
+//! is what makes this step linear.
+
+use rustc_hash::FxHashMap;
+
+use super::Violation;
+use super::windows::{Flow, Lane, Moment, NEVER, NONE, Outside, PENDING, Unreadable, Window, sent};
+use crate::check::pattern::Shape;
+use crate::history::{History, Operation, Timing};
+use crate::op::{Message, Mode, Op, Refusal, Ret};
+use crate::profile::{Addressing, Capacity, Notice, Profile};
+use crate::state::ProcessSet;
+
+/// The lanes of a history, or why there are none.
+pub(super) fn read(
+    profile: &Profile,
+    history: &History,
+    timing: Timing,
+) -> Result<Vec<Lane>, Unreadable> {
+    Reader::new(profile, history, timing)?.read()
+}
+
+/// Ranks at one time, as in [`History::events`].
+const CALL: u64 = 0;
+const EXPIRE: u64 = 1;
+const CRASH: u64 = 3;
+const RETURN: u64 = 4;
+const RANKS: u64 = 5;
+/// Bits of a key that hold the rank.
+const RANK_BITS: u32 = 8;
+/// How many calls of one process may begin and end in one instant.
+const LONGEST_CHAIN: u64 = (1 << RANK_BITS) / RANKS - 1;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Unknown,
+    Entered,
+    Open,
+    Refused,
+}
+
+/// A message while the history is read.
+struct Draft {
+    flow: Flow,
+    fate: Fate,
+    link: u8,
+}
+
+/// Messages by name: a table where numbers are dense, as they are in recorded histories.
+#[derive(Default)]
+struct Names {
+    dense: Vec<Vec<u32>>,
+    sparse: FxHashMap<(u16, u32), u32>,
+    limit: u32,
+}
+
+impl Names {
+    fn new(operations: usize) -> Self {
+        let dense = vec![Vec::new(); ProcessSet::LIMIT as usize];
+        let limit = u32::try_from(operations).unwrap_or(u32::MAX).saturating_add(1024);
+        Self { dense, sparse: FxHashMap::default(), limit }
+    }
+
+    fn slot(&mut self, message: &Message) -> &mut u32 {
+        let (sender, sequence) = (message.sender.0, message.sequence);
+        if sequence >= self.limit || sender as usize >= self.dense.len() {
+            return self.sparse.entry((sender, sequence)).or_insert(NONE);
+        }
+        let row = &mut self.dense[sender as usize];
+        let place = sequence as usize;
+        if row.len() <= place {
+            row.resize((place + 1).max(2 * row.len()), NONE);
+        }
+        &mut row[place]
+    }
+}
+
+/// Where a process is while the history is read.
+#[derive(Clone, Copy)]
+struct Track {
+    called: u64,
+    returned: u64,
+    chain: u64,
+    any: bool,
+    open: bool,
+    killed: Option<u64>,
+}
+
+struct Reader<'a> {
+    profile: &'a Profile,
+    history: &'a History,
+    timing: Timing,
+    base: u64,
+    names: Names,
+    drafts: Vec<Draft>,
+    tracks: Vec<Track>,
+    lanes: Vec<Lane>,
+    senders: Vec<ProcessSet>,
+    receivers: Vec<ProcessSet>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(profile: &'a Profile, history: &'a History, timing: Timing) -> Result<Self, Outside> {
+        if profile.addressing != Addressing::Mailbox {
+            return Err("direct addressing");
+        }
+        if history.operations.len() >= NONE as usize {
+            return Err("too many calls");
+        }
+        let first = history.operations.iter().map(|o| o.call).min().unwrap_or(0);
+        let track =
+            Track { called: 0, returned: 0, chain: 0, any: false, open: false, killed: None };
+        let mut reader = Self {
+            profile,
+            history,
+            timing,
+            base: first,
+            names: Names::new(history.operations.len()),
+            drafts: Vec::with_capacity(history.operations.len() / 2 + 1),
+            tracks: vec![track; ProcessSet::LIMIT as usize],
+            lanes: Vec::new(),
+            senders: history.links.iter().map(|e| e.senders).collect(),
+            receivers: history.links.iter().map(|e| e.receivers).collect(),
+        };
+        for &(time, process) in &history.crashes {
+            let key = reader.key(time, CRASH)?;
+            let track = reader.tracks.get_mut(process.0 as usize).ok_or("too many processes")?;
+            if track.killed.replace(key).is_some() {
+                return Err("a process is killed twice");
+            }
+        }
+        Ok(reader)
+    }
+
+    fn key(&self, time: u64, rank: u64) -> Result<u64, Outside> {
+        match time.checked_sub(self.base) {
+            Some(t) if t < 1 << (63 - RANK_BITS) => Ok(t << RANK_BITS | rank),
+            _ => Err("times too far apart"),
+        }
+    }
+
+    fn read(mut self) -> Result<Vec<Lane>, Unreadable> {
+        let operations = &self.history.operations;
+        if self.in_order() {
+            for (i, o) in operations.iter().enumerate() {
+                self.take(i as u32, o)?;
+            }
+        } else {
+            let mut order: Vec<u32> = (0..operations.len() as u32).collect();
+            order.sort_by_key(|&i| {
+                let o = &operations[i as usize];
+                (o.process, o.call, o.ret.map_or(u64::MAX, |(t, _)| t))
+            });
+            for i in order {
+                self.take(i, &operations[i as usize])?;
+            }
+        }
+        self.ends()?;
+        self.finish()?;
+        Ok(self.lanes)
+    }
+
+    /// Whether each process's calls are listed in the order in which it made them.
+    fn in_order(&self) -> bool {
+        let mut last = [0; ProcessSet::LIMIT as usize];
+        self.history.operations.iter().all(|o| {
+            let Some(last) = last.get_mut(o.process.0 as usize) else { return true };
+            let follows = *last <= o.call;
+            *last = o.ret.map_or(u64::MAX, |(t, _)| t);
+            follows
+        })
+    }
+
+    fn lane(&mut self, link: u8) -> &mut Lane {
+        let link = link as usize;
+        if self.lanes.len() <= link {
+            self.lanes.resize_with(link + 1, Lane::default);
+        }
+        &mut self.lanes[link]
+    }
+
+    fn take(&mut self, index: u32, o: &Operation) -> Result<(), Unreadable> {
+        if o.blocked.is_some() {
+            return Err("a call that was seen asleep".into());
+        }
+        let track = self.tracks.get_mut(o.process.0 as usize).ok_or("too many processes")?;
+        if track.open || (track.any && o.call < track.returned) {
+            return Err("a process calls while in a call".into());
+        }
+        track.chain = match track.any && track.returned == o.call {
+            true if track.called == o.call => track.chain + 1,
+            true => 1,
+            false => 0,
+        };
+        if track.chain >= LONGEST_CHAIN {
+            return Err("too many calls in one instant".into());
+        }
+        track.any = true;
+        track.called = o.call;
+        let (chain, killed) = (track.chain * RANKS, track.killed);
+        let rank = |time: u64, rank: u64| if time == o.call { chain + rank } else { rank };
+        match o.ret {
+            Some((time, _)) if time < o.call => return Err("a return before its call".into()),
+            Some((time, _)) => track.returned = time,
+            None => track.open = true,
+        }
+        let from = self.key(o.call, chain + CALL)?;
+        let to = match o.ret {
+            Some((time, _)) => self.key(time, rank(time, RETURN))?,
+            None => killed.unwrap_or(PENDING),
+        };
+        if killed.is_some_and(|k| from > k || (o.ret.is_some() && to > k)) {
+            return Err("a killed process goes on".into());
+        }
+        let window = Window { from, to };
+        match o.op {
+            Op::Close { .. } => Err("closing".into()),
+            Op::Send { link, to, message, mode } => {
+                if to.is_some() || !self.profile.send.offers(mode) {
+                    return Err("a way to send that the link does not offer".into());
+                }
+                self.send(index, o, link, &message, window, killed.is_some())
+            }
+            Op::Receive { link, from, mode } => {
+                if from.is_some() || !self.profile.receive.offers(mode) {
+                    return Err("a way to receive that the link does not offer".into());
+                }
+                self.receive(index, o, link, window, killed.is_some())
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        index: u32,
+        o: &Operation,
+        link: u8,
+        message: &Message,
+        window: Window,
+        killed: bool,
+    ) -> Result<(), Unreadable> {
+        if !self.profile.takes_size(message.size) {
+            return Err("a message of a size that the link refuses".into());
+        }
+        self.hold(link, o, true);
+        let stuck = o.ret.is_none() && self.history.quiescent && !killed;
+        let fate = match o.ret {
+            Some((_, Ret::Done)) => Fate::Entered,
+            None => Fate::Open,
+            Some((_, Ret::Refused(Refusal::Full | Refusal::Timeout)))
+                if self.profile.capacity != Capacity::Unbounded =>
+            {
+                let window = self.refused(index, o, window, Refusal::Full)?;
+                self.lane(link).fulls.push(Moment { window, operation: index });
+                Fate::Refused
+            }
+            Some(_) => return Err(no_such_answer(index, o).into()),
+        };
+        let draft = *self.names.slot(message);
+        let draft = if draft == NONE {
+            self.draft(message, link)
+        } else {
+            &mut self.drafts[draft as usize]
+        };
+        let fate = if stuck { Fate::Refused } else { fate };
+        // A refused send left nothing, so the same message may be tried again.
+        match (draft.fate, fate) {
+            (Fate::Unknown | Fate::Refused, _) => {}
+            (_, Fate::Refused) if !stuck => return Ok(()),
+            _ => return Err("a message is sent twice".into()),
+        }
+        draft.fate = fate;
+        draft.flow.send = window;
+        draft.flow.sender = index;
+        if draft.flow.receiver != NONE {
+            let flow = draft.flow;
+            self.compare(&flow, link)?;
+        }
+        if stuck {
+            self.lane(link).stuck.push(index);
+        }
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        index: u32,
+        o: &Operation,
+        link: u8,
+        window: Window,
+        killed: bool,
+    ) -> Result<(), Unreadable> {
+        self.hold(link, o, false);
+        let message = match o.ret {
+            Some((_, Ret::Received(message))) => message,
+            Some((_, Ret::Torn(_))) => {
+                let words = format!("{} handed out bytes that nobody sent", o.op);
+                return Err(
+                    Violation::new(Shape::Altered, "message.bytes-kept", words, [index]).into()
+                );
+            }
+            Some((_, Ret::Refused(Refusal::Empty | Refusal::Timeout))) => {
+                let window = self.refused(index, o, window, Refusal::Empty)?;
+                self.lane(link).empties.push(Moment { window, operation: index });
+                return Ok(());
+            }
+            Some(_) => return Err(no_such_answer(index, o).into()),
+            None if self.history.quiescent && !killed => {
+                self.lane(link).stuck.push(index);
+                return Ok(());
+            }
+            None => {
+                self.lane(link).hungry.push(Moment { window, operation: index });
+                return Ok(());
+            }
+        };
+        let draft = *self.names.slot(&message);
+        let draft = if draft == NONE {
+            self.draft(&message, link)
+        } else {
+            &mut self.drafts[draft as usize]
+        };
+        if draft.flow.receiver != NONE {
+            let words = format!("{message} was received twice");
+            let proof = [draft.flow.sender, draft.flow.receiver, index];
+            return Err(Violation::new(Shape::Twice, "delivery.once", words, proof).into());
+        }
+        draft.flow.receive = window;
+        draft.flow.receiver = index;
+        if draft.fate != Fate::Unknown {
+            let (flow, sent_on) = (draft.flow, draft.link);
+            self.compare(&flow, sent_on)?;
+        }
+        Ok(())
+    }
+
+    fn draft(&mut self, message: &Message, link: u8) -> &mut Draft {
+        *self.names.slot(message) = self.drafts.len() as u32;
+        let never = Window { from: NEVER, to: NEVER };
+        let flow = Flow { send: never, receive: never, sender: NONE, receiver: NONE };
+        self.drafts.push(Draft { flow, fate: Fate::Unknown, link });
+        self.drafts.last_mut().expect("just pushed")
+    }
+
+    /// Send and receive of a message are both known: it must be the same message on one link.
+    fn compare(&mut self, flow: &Flow, sent_on: u8) -> Result<(), Unreadable> {
+        let sent = sent(self.history, flow.sender);
+        let receive = &self.history.operations[flow.receiver as usize];
+        let Some((_, Ret::Received(received))) = receive.ret else { unreachable!("it received") };
+        if sent != received {
+            let words = format!("{sent} arrived with another length or priority than it was sent");
+            let proof = [flow.sender, flow.receiver];
+            return Err(Violation::new(Shape::Altered, "message.size-kept", words, proof).into());
+        }
+        if self.history.operations[flow.sender as usize].op.link() != receive.op.link() {
+            let words = format!("{sent} was sent on link {sent_on} and arrived on another");
+            let proof = [flow.sender, flow.receiver];
+            let rule = "mailbox.own-messages-only";
+            return Err(Violation::new(Shape::WrongLink, rule, words, proof).into());
+        }
+        Ok(())
+    }
+
+    /// The moments at which a refused call must have found the link unable to serve it.
+    fn refused(
+        &mut self,
+        index: u32,
+        o: &Operation,
+        window: Window,
+        at_once: Refusal,
+    ) -> Result<Window, Unreadable> {
+        let Some((returned, Ret::Refused(refusal))) = o.ret else { unreachable!("it was refused") };
+        let fits = match o.op.mode() {
+            Mode::Blocking => false,
+            Mode::Nonblocking => refusal == at_once,
+            Mode::Timed => refusal == Refusal::Timeout && o.timeout.is_some(),
+        };
+        if !fits {
+            return Err(no_such_answer(index, o).into());
+        }
+        if o.op.mode() == Mode::Nonblocking {
+            return Ok(window);
+        }
+        let deadline = o.call.saturating_add(o.timeout.unwrap_or_default());
+        if returned < deadline {
+            let words = format!("{} gave up {} ns before its deadline", o.op, deadline - returned);
+            return Err(Violation::new(Shape::Early, "timeout.never-early", words, [index]).into());
+        }
+        self.lane(o.op.link()).timeouts = true;
+        let from = match self.timing {
+            Timing::Strong if deadline > o.call => self.key(deadline, EXPIRE)?,
+            _ => window.from + EXPIRE,
+        };
+        Ok(Window { from, ..window })
+    }
+
+    /// Whoever uses an end of a link that the history does not list holds it.
+    fn hold(&mut self, link: u8, o: &Operation, sends: bool) {
+        let link = link as usize;
+        if link < self.history.links.len() {
+            return;
+        }
+        let ends = if sends { &mut self.senders } else { &mut self.receivers };
+        if ends.len() <= link {
+            ends.resize(link + 1, ProcessSet::default());
+        }
+        ends[link].insert(o.process);
+    }
+
+    /// Monitors know nothing of `closed`: no link may ever be without holders of an end whose
+    /// loss is reported.
+    fn ends(&self) -> Result<(), Outside> {
+        let p = self.profile;
+        let reported = |n| n == Some(Notice::Reported);
+        let released = reported(p.sender_killed) || reported(p.receiver_killed);
+        let lasting = |s: ProcessSet| {
+            s.iter().any(|p| !released || self.tracks[p.0 as usize].killed.is_none())
+        };
+        for link in 0..self.lanes.len() {
+            let get = |ends: &[ProcessSet]| ends.get(link).copied().unwrap_or_default();
+            for (ends, closed, killed) in [
+                (get(&self.senders), p.sender_closed, p.sender_killed),
+                (get(&self.receivers), p.receiver_closed, p.receiver_killed),
+            ] {
+                if ends.is_empty() && closed == Notice::Reported {
+                    return Err("an end that nobody holds");
+                }
+                if !ends.is_empty() && !lasting(ends) && reported(killed) {
+                    return Err("the last holder of an end is killed");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Unreadable> {
+        for draft in std::mem::take(&mut self.drafts) {
+            let Draft { flow, fate, link } = draft;
+            match fate {
+                Fate::Unknown => {
+                    let words = "a message was received that nobody sent".into();
+                    let rule = "delivery.nothing-invented";
+                    return Err(
+                        Violation::new(Shape::Invented, rule, words, [flow.receiver]).into()
+                    );
+                }
+                Fate::Refused if flow.received() => return Err(self.refused_arrived(&flow).into()),
+                Fate::Refused => {}
+                Fate::Open if !flow.received() => {
+                    let ghost = Moment { window: flow.send, operation: flow.sender };
+                    self.lane(link).ghosts.push(ghost);
+                }
+                _ if flow.receive.to < flow.send.from => {
+                    let message = sent(self.history, flow.sender);
+                    let words = format!("{message} had been received before its send began");
+                    let rule = "delivery.nothing-invented";
+                    let proof = [flow.receiver, flow.sender];
+                    return Err(Violation::new(Shape::BeforeSent, rule, words, proof).into());
+                }
+                Fate::Open | Fate::Entered => self.lane(link).flows.push(flow),
+            }
+        }
+        Ok(())
+    }
+
+    fn refused_arrived(&self, flow: &Flow) -> Violation {
+        let message = sent(self.history, flow.sender);
+        let proof = [flow.sender, flow.receiver];
+        if self.history.operations[flow.sender as usize].ret.is_none() {
+            let words = format!("{message} was received, yet its send never returned");
+            return Violation::new(Shape::Stuck, "send.room.accepts", words, proof);
+        }
+        let words = format!("the send of {message} was refused, yet it was received");
+        Violation::new(Shape::RefusedArrived, "delivery.refused-leaves-nothing", words, proof)
+    }
+}
+
+fn no_such_answer(index: u32, o: &Operation) -> Violation {
+    let ret = o.ret.map(|(_, r)| r.to_string()).unwrap_or_default();
+    let words = format!("no rule lets {} answer {ret} here", o.op);
+    Violation::new(Shape::NoSuchAnswer, "", words, [index])
+}
