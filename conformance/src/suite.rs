@@ -27,6 +27,20 @@ pub struct Plan {
     pub first_only: bool,
 }
 
+impl Plan {
+    /// The plan of a level: `quick` takes seconds for a link, `standard` a minute, `deep` as long
+    /// as it takes to see rare races.
+    pub fn of_level(level: &str, seed: u64) -> Option<Self> {
+        let (random, repeat) = match level {
+            "quick" => (40, 1),
+            "standard" => (1_000, 20),
+            "deep" => (20_000, 400),
+            _ => return None,
+        };
+        Some(Self { random, repeat, seed, first_only: false })
+    }
+}
+
 /// What has been learned of one link so far.
 struct Tally<'a> {
     host: &'a mut Host,

@@ -4,7 +4,6 @@ mod check;
 mod replay;
 mod rules;
 mod run;
-mod temporary;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -100,11 +99,7 @@ pub(crate) enum Level {
 
 impl Level {
     fn plan(self, seed: u64) -> Plan {
-        match self {
-            Level::Quick => Plan { random: 40, repeat: 1, seed, first_only: false },
-            Level::Standard => Plan { random: 1_000, repeat: 20, seed, first_only: false },
-            Level::Deep => Plan { random: 20_000, repeat: 400, seed, first_only: false },
-        }
+        Plan::of_level(self.word(), seed).expect("every level has a plan")
     }
 
     fn word(self) -> &'static str {

@@ -16,9 +16,10 @@ use ipc_conformance::report::{
 };
 use ipc_conformance::run::{Host, interrupt};
 use ipc_conformance::suite::{self, LinkResult, Plan};
+use ipc_conformance::temporary;
 use ipc_model::RuleSet;
 
-use super::{FAILS, INCONCLUSIVE, RunArguments, USAGE, WELL, temporary};
+use super::{FAILS, INCONCLUSIVE, RunArguments, USAGE, WELL};
 
 /// One link that is going to be run.
 struct Job {
