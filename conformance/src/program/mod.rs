@@ -1,6 +1,7 @@
 //! The commands of `ipc-conform`.
 
 mod check;
+mod new;
 mod replay;
 mod rules;
 mod run;
@@ -49,6 +50,17 @@ enum Command {
     },
     /// Decides whether a recorded history is legal.
     Check(CheckArguments),
+    /// Writes a test crate: a small link with a mistake in it, every rule a test.
+    New(NewArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct NewArguments {
+    /// The folder to write it to; it must be empty or not there yet.
+    pub(crate) path: PathBuf,
+    /// Name of the crate. Default: that of the folder.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Args)]
@@ -153,6 +165,7 @@ impl Arguments {
             Some(Command::Run(arguments)) => run::run(&arguments),
             Some(Command::Replay { file, run }) => replay::replay(&file, run),
             Some(Command::Check(arguments)) => check::check(&arguments),
+            Some(Command::New(arguments)) => new::new(&arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),
