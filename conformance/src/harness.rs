@@ -168,7 +168,7 @@ impl Link {
         let write = || {
             let program = std::env::current_exe()?;
             let built = program.ancestors().nth(2).unwrap_or(&program);
-            let folder = built.join("ipc-conform");
+            let folder = built.join("ipc-conform-replay");
             std::fs::create_dir_all(&folder)?;
             let path = folder.join(format!("{}-{}.json", self.claim.link, cell.rule));
             std::fs::write(&path, serde_json::to_string_pretty(replay)?)?;
