@@ -18,6 +18,7 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod suite;
+mod talk;
 pub mod temporary;
 pub mod worker;
 
