@@ -28,7 +28,6 @@ pub const RECORDS: usize = 512;
 // Header words.
 const GO: usize = 3;
 const STOP: usize = 4;
-const FINISHED: usize = 5;
 
 // Words of a process's part.
 const PID: usize = 0;
@@ -178,7 +177,6 @@ impl Arena {
     /// Worker: its script is done; it keeps its ends until [`Arena::stopped`].
     pub fn finish(&self, process: Process) {
         self.part(process, DONE).store(1, Ordering::Release);
-        self.word(FINISHED).fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether the process's script is done.

@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod descriptors;
 pub mod deviation;
 pub mod generate;
+mod harness;
 mod host;
 pub mod payload;
 pub mod protocol;
@@ -17,6 +18,8 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod suite;
+mod talk;
+pub mod temporary;
 pub mod worker;
 
 use std::process::ExitCode;
@@ -24,15 +27,16 @@ use std::process::ExitCode;
 /// Why a cell is inconclusive that the user did not ask for.
 pub const NOT_ASKED: &str = "not asked for";
 
-/// The one line of an adapter's `main`: worker, host, or a word of explanation, as the environment
-/// asks.
+/// The one line of an adapter's `main`: the program is at once a worker and a host of
+/// `ipc-conform`, where the environment says so, and otherwise a test binary in which every rule
+/// of every link is a test of its own, for `cargo test` and cargo-nextest.
 pub fn main(adapter: &dyn adapter::Adapter) -> ExitCode {
     let result = if let Ok(task) = std::env::var(protocol::WORKER_VARIABLE) {
         host::work(adapter, &task).map_err(|e| e.to_string())
     } else if std::env::var_os(protocol::HOST_VARIABLE).is_some() {
         host::serve(adapter).map_err(|e| e.to_string())
     } else {
-        Err("this is an adapter: run it with `ipc-conform run`".into())
+        return harness::run(adapter);
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

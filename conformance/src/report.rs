@@ -109,6 +109,23 @@ pub struct Cell {
     pub known: Option<String>,
 }
 
+impl Cell {
+    /// The cell of a link that could not be run at all.
+    pub fn broken(link: &str, rule: RuleId, why: &str) -> Self {
+        Self {
+            link: link.into(),
+            rule: rule.to_string(),
+            verdict: CellVerdict::Broken,
+            why: why.into(),
+            evidence: 0,
+            observed: Vec::new(),
+            replay: None,
+            picture: None,
+            known: None,
+        }
+    }
+}
+
 /// One link of the report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportLink {

@@ -1,27 +1,21 @@
 //! Runs a scenario through an adapter and brings back its history: the one impure arrow.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use ipc_model::{History, Operation, Process, Scenario};
 
 use crate::adapter::{Claim, Place};
 use crate::arena::{Arena, Record, now};
-use crate::protocol::{Answer, Death, HOST_VARIABLE, PROTOCOL, Request, Run, Way};
-use crate::worker::sleeping;
+use crate::protocol::{Answer, Death, PROTOCOL, Request, Run, Way};
+use crate::talk::{ANSWER, Talk};
+use crate::worker::{sleeping, state_of};
 
 /// How long nothing may move before a scenario counts as at rest. At 80 ms Lowe saw a false
 /// alarm, at 100 ms none.
 pub const QUIESCENCE: Duration = Duration::from_millis(100);
-
-/// How long an adapter may take to answer, or its workers to connect.
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// What came of running one scenario.
 #[derive(Clone, Debug)]
@@ -46,21 +40,14 @@ pub enum End {
 
 /// An adapter program that has been started, ready to run scenarios.
 pub struct Host {
-    program: PathBuf,
     folder: PathBuf,
-    child: Option<Running>,
+    talk: Talk,
     /// What it said it is.
     pub name: String,
     /// The version it said it has.
     pub version: String,
     /// The configurations it offers.
     pub claims: Vec<Claim>,
-}
-
-struct Running {
-    process: Child,
-    requests: ChildStdin,
-    answers: Receiver<String>,
 }
 
 static RUNS: AtomicU64 = AtomicU64::new(0);
@@ -84,9 +71,9 @@ impl Host {
     pub fn start(program: &Path, folder: &Path) -> Result<Self, String> {
         std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let (name, version) = (String::new(), String::new());
-        let (program, folder) = (program.to_path_buf(), folder.to_path_buf());
-        let mut host = Self { program, folder, child: None, name, version, claims: vec![] };
-        match host.ask(&Request::Hello)? {
+        let (folder, talk) = (folder.to_path_buf(), Talk::new(program, folder));
+        let mut host = Self { folder, talk, name, version, claims: vec![] };
+        match host.talk.ask(&Request::Hello)? {
             Answer::Adapter { protocol, name, version, claims } if protocol == PROTOCOL => {
                 (host.name, host.version, host.claims) = (name, version, claims);
             }
@@ -95,83 +82,33 @@ impl Host {
             }
             other => return Err(format!("it answers hello with {other:?}")),
         }
-        for claim in &host.claims {
-            claim.profile.validate().map_err(|e| format!("link {}: {e}", claim.link))?;
-        }
+        host.validate()?;
         Ok(host)
     }
 
-    fn log(&self) -> PathBuf {
-        self.folder.join("log")
-    }
-
-    /// The end of what the adapter and its workers printed.
-    fn last_words(&self) -> String {
-        let text = std::fs::read(self.log()).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().rev().take(3).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
-    }
-
-    fn running(&mut self) -> Result<&mut Running, String> {
-        if self.child.is_none() {
-            let log = File::create(self.log()).map_err(|e| e.to_string())?;
-            let mut process = Command::new(&self.program)
-                .env(HOST_VARIABLE, "1")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(log)
-                // Ctrl-C is for the runner, which then lets the adapter clean up.
-                .process_group(0)
-                .spawn()
-                .map_err(|e| format!("cannot start {}: {e}", self.program.display()))?;
-            let requests = process.stdin.take().expect("piped");
-            let output = process.stdout.take().expect("piped");
-            let (sender, answers) = channel();
-            std::thread::spawn(move || {
-                for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    if sender.send(line).is_err() {
-                        break;
-                    }
-                }
-            });
-            self.child = Some(Running { process, requests, answers });
+    /// Refuses claims that could not be told apart in a report, or not be run at all.
+    fn validate(&self) -> Result<(), String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
+        let names = || self.claims.iter().map(|c| &c.link);
+        if self.claims.is_empty() {
+            return Err("it claims no link at all".into());
         }
-        Ok(self.child.as_mut().expect("just started"))
-    }
-
-    fn ask(&mut self, request: &Request) -> Result<Answer, String> {
-        let running = self.running()?;
-        let mut line = serde_json::to_string(request).map_err(|e| e.to_string())?;
-        line.push('\n');
-        if let Err(error) = running.requests.write_all(line.as_bytes()) {
-            return Err(format!("it does not listen: {error}; {}", self.last_words()));
-        }
-        let answer = running.answers.recv_timeout(ANSWER);
-        match answer {
-            Ok(line) => serde_json::from_str(&line).map_err(|_| {
-                let start: String = line.chars().take(80).collect();
-                format!("it answers rubbish: {start:?}")
-            }),
-            Err(RecvTimeoutError::Timeout) => {
-                self.end();
-                Err(format!("no answer within {ANSWER:?}; {}", self.last_words()))
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(format!("it ended without an answer; {}", self.last_words()))
+        for name in names().chain([&self.name]) {
+            if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+                let start: String = name.chars().take(80).collect();
+                return Err(format!("{start:?} is no name: 1 to 64 letters, digits, . _ - +"));
             }
         }
-    }
-
-    /// Ends the adapter; the next run starts a fresh one. Tells the signal that had ended it, if
-    /// it had ended before.
-    fn end(&mut self) -> Option<i32> {
-        let mut running = self.child.take()?;
-        let ended = running.process.try_wait().ok().flatten();
-        // It is gone already where these fail.
-        let _ = running.process.kill();
-        let _ = running.process.wait();
-        ended.and_then(|status| status.signal())
+        for claim in &self.claims {
+            if names().filter(|name| **name == claim.link).count() > 1 {
+                return Err(format!("it claims link {} twice", claim.link));
+            }
+            if !(claim.threads || claim.processes) {
+                return Err(format!("link {} is for neither threads nor processes", claim.link));
+            }
+            claim.profile.validate().map_err(|e| format!("link {}: {e}", claim.link))?;
+        }
+        Ok(())
     }
 
     /// Runs the scenario on the configuration `link`, and waits until everybody is through or
@@ -228,10 +165,13 @@ impl Host {
         let scenario = run.scenario.clone();
         let (link, places) = (run.link.clone(), run.places.clone());
         let broken = |why| Execution { history: History::default(), end: End::Broken(why) };
-        match self.ask(&Request::Run(run)) {
+        match self.talk.ask(&Request::Run(run)) {
             Ok(Answer::Started) => {}
             Ok(Answer::Error { why }) => return broken(why),
-            Ok(other) => return broken(format!("it answers run with {other:?}")),
+            Ok(other) => {
+                self.talk.end();
+                return broken(format!("it answers run with {other:?}"));
+            }
             Err(why) => return self.after_death(&link, places, why, History::default()),
         }
         let end = match self.wait_ready(arena, scenario.width()) {
@@ -247,7 +187,7 @@ impl Host {
         let mut history = match history(arena, &scenario) {
             Ok(history) => history,
             Err(why) => {
-                self.end();
+                self.talk.end();
                 return broken(why);
             }
         };
@@ -256,20 +196,29 @@ impl Host {
             Err(why) => return self.after_death(&link, places, why, history),
         }
         let stuck = (0..scenario.width() as u16).any(|p| !arena.is_finished(Process(p)));
-        let finished = self.ask(&Request::Finish);
+        let finished = self.talk.ask(&Request::Finish);
         if stuck {
             // Threads that hang in the link go with their process.
-            self.end();
+            self.talk.end();
         }
         match finished {
-            Ok(Answer::Finished { deaths }) => self.judge(history, arena, &deaths),
-            Ok(other) => broken(format!("it answers finish with {other:?}")),
+            Ok(Answer::Finished { deaths }) => self.judge(history, arena, &scenario, &deaths),
+            Ok(other) => {
+                self.talk.end();
+                broken(format!("it answers finish with {other:?}"))
+            }
             Err(why) => self.after_death(&link, places, why, history),
         }
     }
 
     /// A worker that died though nobody killed it, or that said something odd, spoils the history.
-    fn judge(&self, history: History, arena: &Arena, deaths: &[Death]) -> Execution {
+    fn judge(
+        &self,
+        history: History,
+        arena: &Arena,
+        scenario: &Scenario,
+        deaths: &[Death],
+    ) -> Execution {
         let killed = |p: Process| history.crashes.iter().any(|(_, k)| *k == p);
         let end = match deaths.iter().find(|d| !killed(d.process)) {
             Some(Death { process, signal: Some(signal), .. }) => {
@@ -277,11 +226,13 @@ impl Host {
             }
             Some(Death { process, code, .. }) => {
                 let code = code.unwrap_or_default();
-                let words = self.last_words();
+                let words = self.talk.last_words();
                 End::Broken(format!("{process} exited with code {code}; {words}"))
             }
-            None if any_odd(arena) => End::Broken(self.last_words()),
-            None => End::AtRest,
+            None => match first_odd(arena, scenario) {
+                Some(why) => End::Broken(format!("{why}; {}", self.talk.last_words())),
+                None => End::AtRest,
+            },
         };
         Execution { history, end }
     }
@@ -294,12 +245,15 @@ impl Host {
         why: String,
         history: History,
     ) -> Execution {
-        let signal = self.end();
+        let status = self.talk.end();
         for place in places {
             // A fresh process of the adapter knows what its links leave behind.
-            let _ = self.ask(&Request::Remove { link: link.into(), place });
+            let _ = self.talk.ask(&Request::Remove { link: link.into(), place });
         }
-        let end = signal.map_or(End::Broken(why), |signal| End::Crash(signal, None));
+        let end = match status.and_then(|s| s.signal()) {
+            Some(signal) => End::Crash(signal, None),
+            None => End::Broken(status.map_or(why.clone(), |s| format!("{why}: {s}"))),
+        };
         Execution { history, end }
     }
 
@@ -307,25 +261,19 @@ impl Host {
         let begun = Instant::now();
         let ready = || (0..width as u16).all(|p| arena.is_ready(Process(p)));
         while !ready() {
-            self.alive()?;
+            self.talk.alive()?;
             if begun.elapsed() > ANSWER {
-                return Err(format!("no connection within {ANSWER:?}; {}", self.last_words()));
+                return Err(format!("no connection within {ANSWER:?}; {}", self.talk.last_words()));
             }
             if begun.elapsed() > Duration::from_millis(50) && any_dead(arena, width) {
-                return Err(format!("a worker ended before it connected; {}", self.last_words()));
+                return Err(format!(
+                    "a worker ended before it connected; {}",
+                    self.talk.last_words()
+                ));
             }
             std::thread::sleep(Duration::from_micros(50));
         }
         Ok(())
-    }
-
-    fn alive(&mut self) -> Result<(), String> {
-        let running = self.child.as_mut().ok_or("it has ended")?;
-        match running.process.try_wait() {
-            Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(format!("it ended with {status}")),
-            Err(error) => Err(error.to_string()),
-        }
     }
 
     /// Waits until every process is through, or nothing has moved for `patience`.
@@ -340,9 +288,9 @@ impl Host {
             }
             let alive = left.iter().any(|p| {
                 let (pid, tid) = arena.identity(*p);
-                !matches!(crate::worker::state_of(pid, tid), None | Some('Z' | 'X'))
+                !matches!(state_of(pid, tid), None | Some('Z' | 'X'))
             });
-            self.alive()?;
+            self.talk.alive()?;
             if !alive {
                 // All that is left was killed, as the scenario wanted or not: nothing can move.
                 return Ok(());
@@ -364,33 +312,24 @@ impl Host {
     }
 }
 
-impl Drop for Host {
-    fn drop(&mut self) {
-        if let Some(running) = self.child.take() {
-            let Running { mut process, requests, .. } = running;
-            // The end of its input tells it to remove what it has created, and to end.
-            drop(requests);
-            let begun = Instant::now();
-            while matches!(process.try_wait(), Ok(None)) && begun.elapsed() < ANSWER / 10 {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
 fn any_dead(arena: &Arena, width: usize) -> bool {
     (0..width as u16).map(Process).filter(|p| arena.is_ready(*p)).any(|p| {
         let (pid, tid) = arena.identity(p);
-        crate::worker::state_of(pid, tid).is_none()
+        state_of(pid, tid).is_none()
     })
 }
 
-fn any_odd(arena: &Arena) -> bool {
-    (0..arena.processes() as u16).map(Process).any(|p| {
-        let records = arena.records(p).unwrap_or_default();
-        records.iter().any(|(_, r)| matches!(r, Record::Odd { .. } | Record::Unsupported { .. }))
+/// The first call that ended in a way the model has no word for.
+fn first_odd(arena: &Arena, scenario: &Scenario) -> Option<String> {
+    (0..arena.processes() as u16).map(Process).find_map(|p| {
+        let op = |call| scenario.calls(p).nth(call as usize).map_or("?", ipc_model::Op::name);
+        arena.records(p).unwrap_or_default().into_iter().find_map(|(_, record)| match record {
+            Record::Odd { call } => Some(format!("{p} {} failed oddly", op(call))),
+            Record::Unsupported { call } => {
+                Some(format!("the link claims {} and has no such call", op(call)))
+            }
+            _ => None,
+        })
     })
 }
 

@@ -2,6 +2,7 @@
 //! gathers the verdicts into cells.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use ipc_model::{
     Counterexample, Force, Got, History, Profile, RuleId, RuleSet, Scenario, Verdict, check, lanes,
@@ -27,6 +28,20 @@ pub struct Plan {
     pub first_only: bool,
 }
 
+impl Plan {
+    /// The plan of a level: `quick` takes seconds for a link, `standard` a minute, `deep` as long
+    /// as it takes to see rare races.
+    pub fn of_level(level: &str, seed: u64) -> Option<Self> {
+        let (random, repeat) = match level {
+            "quick" => (40, 1),
+            "standard" => (1_000, 20),
+            "deep" => (20_000, 400),
+            _ => return None,
+        };
+        Some(Self { random, repeat, seed, first_only: false })
+    }
+}
+
 /// What has been learned of one link so far.
 struct Tally<'a> {
     host: &'a mut Host,
@@ -38,7 +53,15 @@ struct Tally<'a> {
     findings: BTreeMap<RuleId, Finding>,
     troubles: BTreeMap<RuleId, (CellVerdict, String)>,
     runs: u32,
+    /// How long runs that broke have taken.
+    wasted: Duration,
+    /// Why the link is not run any more.
+    given_up: Option<String>,
 }
+
+/// How long the runs of a link that break may take, all together, before no more are tried: an
+/// adapter that never answers must not hold up the others.
+const WASTE: Duration = Duration::from_secs(15);
 
 /// A broken rule, and how it was seen.
 struct Finding {
@@ -78,6 +101,8 @@ pub fn run_link(
         findings: BTreeMap::new(),
         troubles: BTreeMap::new(),
         runs: 0,
+        wasted: Duration::ZERO,
+        given_up: None,
     };
     let ways = [(Way::Threads, claim.threads), (Way::Processes, claim.processes)];
     for way in ways.into_iter().filter_map(|(way, offered)| offered.then_some(way)) {
@@ -168,8 +193,13 @@ impl Tally<'_> {
         way: Way,
         about: &[RuleId],
     ) -> Option<(Scenario, (CellVerdict, Counterexample))> {
+        if let Some(why) = self.given_up.clone() {
+            self.trouble(about, CellVerdict::Broken, &why);
+            return None;
+        }
         self.runs += 1;
         let profile = self.claim.profile;
+        let begun = Instant::now();
         let execution = execute(self.host, self.claim, scenario, way);
         match execution.end {
             End::AtRest => {}
@@ -182,6 +212,10 @@ impl Tally<'_> {
                 return None;
             }
             End::Broken(why) => {
+                self.wasted += begun.elapsed();
+                if self.wasted > WASTE {
+                    self.given_up = Some(format!("given up after run {}: {why}", self.runs));
+                }
                 self.trouble(about, CellVerdict::Broken, &why);
                 return None;
             }
@@ -272,6 +306,9 @@ impl Tally<'_> {
             } else if self.only.is_some_and(|only| !only.contains(rule)) {
                 cell.verdict = CellVerdict::Inconclusive;
                 cell.why = crate::NOT_ASKED.into();
+            } else if let (0, Some(why)) = (evidence, &self.given_up) {
+                cell.verdict = CellVerdict::Broken;
+                cell.why = why.clone();
             } else if evidence == 0 {
                 cell.verdict = CellVerdict::Inconclusive;
                 cell.why = "no run needed it".into();

@@ -5,8 +5,8 @@
 //! its layout, its ends and its tests.
 //!
 //! The way down is short: a link is an algorithm over [`shm`] (who is attached, how to sleep, how
-//! to lock), which rests on [`sync`] (the one switch between loom's atomics and the real ones) and
-//! [`sys`] (the one door to the kernel).
+//! to lock), which rests on `sync` (the one switch between loom's atomics and the real ones) and
+//! `sys` (the one door to the kernel).
 
 pub mod links;
 pub mod shm;

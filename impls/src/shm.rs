@@ -1,10 +1,11 @@
 //! What links in shared memory are made of.
 //!
-//! [`object`] makes, opens and checks the shared object; [`roster`] knows which ends are attached
-//! and whether their processes live; [`event`] is sleeping and waking; [`lock`] excludes; [`slots`] is how one
-//! message passes through memory. All of them run over [`Memory`], which is a mapping in reality
-//! and a box of loom's atomics under loom: there is one algorithm, not two.
+//! [`object`] makes, opens and checks the shared object; `roster` knows which ends are attached
+//! and whether their processes live; `event` is sleeping and waking; `lock` excludes; `slots` is
+//! how one message passes through memory. All of them run over `Memory`, which is a mapping in
+//! reality and a box of loom's atomics under loom: there is one algorithm, not two.
 
+pub mod error;
 pub(crate) mod event;
 pub(crate) mod lock;
 pub mod name;

@@ -3,6 +3,8 @@
 //! A worker is this test program again, which runs `worker` alone and finds its orders in the
 //! environment.
 
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,38 +14,36 @@ use ipc_impls::links::{ReceiveError, ReceivingEnd, SendError, SendingEnd, Size, 
 
 /// Kills per test. `IPC_IMPLS_KILLS` asks for more.
 fn kills() -> u64 {
-    std::env::var("IPC_IMPLS_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
+    std::env::var("IPC_IMPLS_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(30)
 }
 
 /// Far more than the slice after which a survivor notices a death.
 const LONG: Duration = Duration::from_secs(20);
 const LONGEST: usize = 200;
 
-/// A name of this test's own, which is gone when the test ends, also by a panic.
-struct OwnName(String);
-
-impl OwnName {
-    fn new(test: &str) -> OwnName {
-        OwnName(format!("ipc-impls-kill-{test}-{}", std::process::id()))
-    }
+/// Where a worker finds a link of ours: the links have no names, so nothing is left behind
+/// whatever ends this test.
+fn path(link: &impl AsFd) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), link.as_fd().as_raw_fd())
 }
 
-impl Drop for OwnName {
-    fn drop(&mut self) {
-        let _ = Ring::unlink(&self.0);
-    }
+/// What a worker finds there.
+fn file(variable: &str) -> File {
+    let path = std::env::var(variable).unwrap();
+    File::options().read(true).write(true).open(path).unwrap()
 }
 
 /// A process that is killed when the test ends, also by a panic.
 struct Worker(Child);
 
 impl Worker {
-    fn start(does: &str, link: &str, from: u64) -> Worker {
+    fn start(does: &str, link: &impl AsFd, out: &impl AsFd, from: u64) -> Worker {
         let program = std::env::current_exe().unwrap();
         let child = Command::new(program)
             .args(["--exact", "worker", "--nocapture"])
             .env("IPC_IMPLS_WORKER", does)
-            .env("IPC_IMPLS_LINK", link)
+            .env("IPC_IMPLS_LINK", path(link))
+            .env("IPC_IMPLS_OUT", path(out))
             .env("IPC_IMPLS_FROM", from.to_string())
             .stdout(Stdio::null())
             .spawn();
@@ -66,18 +66,17 @@ impl Drop for Worker {
 #[test]
 fn worker() {
     let Ok(does) = std::env::var("IPC_IMPLS_WORKER") else { return };
-    let link = std::env::var("IPC_IMPLS_LINK").unwrap();
+    let link = file("IPC_IMPLS_LINK");
     let from: u64 = std::env::var("IPC_IMPLS_FROM").unwrap().parse().unwrap();
     match does.as_str() {
         "send" => {
-            let mut sender = Ring::open(&link).unwrap().sender().unwrap();
-            for number in from.. {
-                sender.send(&message(number)).unwrap();
-            }
+            let mut sender = Ring::adopt(link).unwrap().sender().unwrap();
+            // Until killed, or until the test is gone.
+            let _ = (from..).try_for_each(|number| sender.send(&message(number)));
         }
         "forward" => {
-            let mut receiver = Ring::open(&link).unwrap().receiver().unwrap();
-            let mut sender = Ring::open(&format!("{link}-out")).unwrap().sender().unwrap();
+            let mut receiver = Ring::adopt(link).unwrap().receiver().unwrap();
+            let mut sender = Ring::adopt(file("IPC_IMPLS_OUT")).unwrap().sender().unwrap();
             let mut buffer = [0; LONGEST];
             loop {
                 // Once the test has seen enough, it closes its ends.
@@ -86,14 +85,13 @@ fn worker() {
             }
         }
         "mail" => {
-            let mut sender = Mailbox::open(&link).unwrap().sender().unwrap();
-            for number in from.. {
-                sender.send(&message(number)).unwrap();
-            }
+            let mut sender = Mailbox::adopt(link).unwrap().sender().unwrap();
+            // Until killed, or until the test is gone.
+            let _ = (from..).try_for_each(|number| sender.send(&message(number)));
         }
         "fetch" => {
-            let mut receiver = Mailbox::open(&link).unwrap().receiver().unwrap();
-            let mut sender = Mailbox::open(&format!("{link}-out")).unwrap().sender().unwrap();
+            let mut receiver = Mailbox::adopt(link).unwrap().receiver().unwrap();
+            let mut sender = Mailbox::adopt(file("IPC_IMPLS_OUT")).unwrap().sender().unwrap();
             let mut buffer = [0; LONGEST];
             loop {
                 // Once the test has seen enough, it closes its ends.
@@ -141,13 +139,13 @@ impl Dice {
 fn a_killed_sender_tears_nothing_loses_nothing_and_is_replaced() {
     let mut dice = Dice::new();
     for capacity in [1, 3, 64] {
-        let name = OwnName::new(&format!("sender-{capacity}"));
         let options = Options { capacity, size: Size::UpTo(LONGEST) };
-        let mut receiver = Ring::create(&name.0, options).unwrap().receiver().unwrap();
+        let ring = Ring::anonymous(options).unwrap();
+        let mut receiver = ring.receiver().unwrap();
         let mut buffer = [0; LONGEST];
         let mut next = 0;
         for _ in 0..kills() / 3 {
-            let sender = Worker::start("send", &name.0, next);
+            let sender = Worker::start("send", &ring, &ring, next);
             // It lives as long as it takes to send so many, and then some.
             for _ in 0..1 + dice.below(3000) {
                 // Until the new sender is there, the link has none.
@@ -184,18 +182,18 @@ fn a_killed_sender_tears_nothing_loses_nothing_and_is_replaced() {
 fn a_killed_receiver_loses_at_most_what_it_had_in_hand_and_is_replaced() {
     let mut dice = Dice::new();
     for capacity in [1, 3, 64] {
-        let name = OwnName::new(&format!("receiver-{capacity}"));
-        let out = OwnName(format!("{}-out", name.0));
         let options = Options { capacity, size: Size::UpTo(LONGEST) };
-        let mut sender = Ring::create(&name.0, options).unwrap().sender().unwrap();
+        let ring = Ring::anonymous(options).unwrap();
+        let mut sender = ring.sender().unwrap();
         // Room for all that is forwarded, so that the worker is seldom caught waiting.
         let forwarded = Options { capacity: 5000, size: Size::UpTo(LONGEST) };
-        let mut acknowledged = Ring::create(&out.0, forwarded).unwrap().receiver().unwrap();
+        let out = Ring::anonymous(forwarded).unwrap();
+        let mut acknowledged = out.receiver().unwrap();
         let mut buffer = [0; LONGEST];
         let mut next = 0;
         let (mut expected, mut lost) = (0, 0);
         for round in 0..kills() / 3 {
-            let receiver = Worker::start("forward", &name.0, 0);
+            let receiver = Worker::start("forward", &ring, &out, 0);
             for _ in 0..1 + dice.below(3000) {
                 while sender.send_timeout(&message(next), LONG).is_err_and(disconnected) {
                     std::thread::yield_now();
@@ -224,14 +222,15 @@ const LIFE: u64 = 1 << 32;
 fn one_of_several_senders_is_killed_and_the_others_are_not_held_up() {
     let mut dice = Dice::new();
     for capacity in [1, 3, 64] {
-        let name = OwnName::new(&format!("mail-{capacity}"));
         let options = Options { capacity, size: Size::UpTo(LONGEST) };
-        let mut receiver = Mailbox::create(&name.0, options).unwrap().receiver().unwrap();
+        let mailbox = Mailbox::anonymous(options).unwrap();
+        let mut receiver = mailbox.receiver().unwrap();
         let mut buffer = [0; LONGEST];
         // What each life sends next, and the workers alive.
         let mut next: Vec<u64> = vec![0; 2];
-        let mut workers: Vec<_> =
-            (0..2).map(|life| (life, Worker::start("mail", &name.0, life * LIFE))).collect();
+        let mut workers: Vec<_> = (0..2)
+            .map(|life| (life, Worker::start("mail", &mailbox, &mailbox, life * LIFE)))
+            .collect();
         for _ in 0..kills() / 3 {
             for _ in 0..1 + dice.below(2000) {
                 let length = receiver.receive_timeout(&mut buffer, LONG).unwrap();
@@ -250,7 +249,7 @@ fn one_of_several_senders_is_killed_and_the_others_are_not_held_up() {
             assert!(next[dead as usize] < LIFE);
             let life = next.len() as u64;
             next.push(0);
-            workers.push((life, Worker::start("mail", &name.0, life * LIFE)));
+            workers.push((life, Worker::start("mail", &mailbox, &mailbox, life * LIFE)));
         }
     }
 }
@@ -266,12 +265,13 @@ fn expect(next: &mut [u64], bytes: &[u8]) {
 fn one_of_several_receivers_is_killed_and_the_others_are_not_held_up() {
     let mut dice = Dice::new();
     for capacity in [1, 3, 64] {
-        let name = OwnName::new(&format!("fetch-{capacity}"));
-        let out = OwnName(format!("{}-out", name.0));
         let options = Options { capacity, size: Size::UpTo(LONGEST) };
-        let mut sender = Mailbox::create(&name.0, options).unwrap().sender().unwrap();
-        let mut forwarded = Mailbox::create(&out.0, options).unwrap().receiver().unwrap();
-        let mut workers: Vec<_> = (0..2).map(|_| Worker::start("fetch", &name.0, 0)).collect();
+        let mailbox = Mailbox::anonymous(options).unwrap();
+        let mut sender = mailbox.sender().unwrap();
+        let out = Mailbox::anonymous(options).unwrap();
+        let mut forwarded = out.receiver().unwrap();
+        let mut workers: Vec<_> =
+            (0..2).map(|_| Worker::start("fetch", &mailbox, &out, 0)).collect();
         let mut buffer = [0; LONGEST];
         let (mut sent, mut came) = (0u64, std::collections::HashSet::new());
         let rounds = kills() / 3;
@@ -298,7 +298,7 @@ fn one_of_several_receivers_is_killed_and_the_others_are_not_held_up() {
                     assert!(came.insert(number(&buffer[..length])), "came twice");
                 }
             }
-            workers.push(Worker::start("fetch", &name.0, 0));
+            workers.push(Worker::start("fetch", &mailbox, &out, 0));
         }
         // Let the link run dry, then count what is missing: at most what each dead had in hand.
         drop(sender);
@@ -321,13 +321,12 @@ fn disconnected(error: ipc_impls::links::SendTimeoutError) -> bool {
 
 #[test]
 fn a_survivor_asleep_is_let_go_when_its_peer_is_killed() {
-    let name = OwnName::new("asleep");
     let options = Options { capacity: 2, size: Size::UpTo(LONGEST) };
-    let ring = Ring::create(&name.0, options).unwrap();
+    let ring = Ring::anonymous(options).unwrap();
 
     // Asleep in `receive`: the sender is stopped before it is killed, so it sends no more.
     let mut receiver = ring.receiver().unwrap();
-    let worker = Worker::start("send", &name.0, 0);
+    let worker = Worker::start("send", &ring, &ring, 0);
     let mut buffer = [0; LONGEST];
     receiver.receive(&mut buffer).unwrap();
     stop(&worker);
@@ -342,10 +341,9 @@ fn a_survivor_asleep_is_let_go_when_its_peer_is_killed() {
     drop(receiver);
 
     // Asleep in `send`.
-    let out = OwnName(format!("{}-out", name.0));
-    Ring::create(&out.0, options).unwrap();
+    let out = Ring::anonymous(options).unwrap();
     let mut sender = ring.sender().unwrap();
-    let worker = Worker::start("forward", &name.0, 0);
+    let worker = Worker::start("forward", &ring, &out, 0);
     while sender.receiver_presence() != Presence::Here {
         std::thread::yield_now();
     }

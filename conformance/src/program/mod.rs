@@ -1,10 +1,10 @@
 //! The commands of `ipc-conform`.
 
 mod check;
+mod new;
 mod replay;
 mod rules;
 mod run;
-mod temporary;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +50,17 @@ enum Command {
     },
     /// Decides whether a recorded history is legal.
     Check(CheckArguments),
+    /// Writes a test crate: a small link with a mistake in it, every rule a test.
+    New(NewArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct NewArguments {
+    /// The folder to write it to; it must be empty or not there yet.
+    pub(crate) path: PathBuf,
+    /// Name of the crate. Default: that of the folder.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Args)]
@@ -100,11 +111,7 @@ pub(crate) enum Level {
 
 impl Level {
     fn plan(self, seed: u64) -> Plan {
-        match self {
-            Level::Quick => Plan { random: 40, repeat: 1, seed, first_only: false },
-            Level::Standard => Plan { random: 1_000, repeat: 20, seed, first_only: false },
-            Level::Deep => Plan { random: 20_000, repeat: 400, seed, first_only: false },
-        }
+        Plan::of_level(self.word(), seed).expect("every level has a plan")
     }
 
     fn word(self) -> &'static str {
@@ -158,6 +165,7 @@ impl Arguments {
             Some(Command::Run(arguments)) => run::run(&arguments),
             Some(Command::Replay { file, run }) => replay::replay(&file, run),
             Some(Command::Check(arguments)) => check::check(&arguments),
+            Some(Command::New(arguments)) => new::new(&arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use ipc_conformance::replay::Replay;
 use ipc_conformance::run::{End, Host};
-use ipc_conformance::{catalogue, suite};
+use ipc_conformance::{catalogue, suite, temporary};
 use ipc_model::{Verdict, lanes};
 
-use super::{FAILS, INCONCLUSIVE, WELL, temporary};
+use super::{FAILS, INCONCLUSIVE, WELL};
 
 pub(super) fn replay(file: &Path, run: bool) -> anyhow::Result<u8> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;

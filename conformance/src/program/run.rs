@@ -12,13 +12,14 @@ use ipc_conformance::adapter::Claim;
 use ipc_conformance::catalogue::{self, Selection};
 use ipc_conformance::deviation;
 use ipc_conformance::report::{
-    CellVerdict, Report, ReportLink, ReportRule, html, text, visible_rules,
+    Cell, CellVerdict, Report, ReportLink, ReportRule, html, text, visible_rules,
 };
 use ipc_conformance::run::{Host, interrupt};
 use ipc_conformance::suite::{self, LinkResult, Plan};
+use ipc_conformance::temporary;
 use ipc_model::RuleSet;
 
-use super::{FAILS, INCONCLUSIVE, RunArguments, USAGE, WELL, temporary};
+use super::{FAILS, INCONCLUSIVE, RunArguments, USAGE, WELL};
 
 /// One link that is going to be run.
 struct Job {
@@ -94,8 +95,13 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
             Some(program) => program.clone(),
             None => PathBuf::from(&selection.adapter),
         };
-        let host = Host::start(&program, &folder.join("hello"))
-            .map_err(|why| anyhow::anyhow!("adapter {}: {why}", selection.adapter))?;
+        let host = match Host::start(&program, &folder.join("hello")) {
+            Ok(host) => host,
+            Err(why) => {
+                broken(&mut report, selection, &why);
+                continue;
+            }
+        };
         let wanted = |c: &&Claim| selection.link.as_ref().is_none_or(|l| *l == c.link);
         let claims: Vec<&Claim> = host.claims.iter().filter(wanted).collect();
         if claims.is_empty() {
@@ -105,8 +111,13 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
             bail!("{} has no link {link:?}; the nearest are: {nearest}", selection.adapter);
         }
         for claim in claims {
+            let mut name = format!("{}/{}", host.name, claim.link);
+            if report.links.iter().any(|l| l.name == name) {
+                // Two programs may call themselves the same.
+                name = format!("{}/{}", selection.adapter, claim.link);
+            }
             report.links.push(ReportLink {
-                name: format!("{}/{}", host.name, claim.link),
+                name,
                 version: host.version.clone(),
                 profile: claim.profile,
                 documented: claim.documented.clone(),
@@ -117,6 +128,20 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
         }
     }
     Ok((report, jobs))
+}
+
+/// An adapter that cannot even be asked what it claims has a broken cell for every rule.
+fn broken(report: &mut Report, selection: &Selection, why: &str) {
+    let link = selection.link.as_ref();
+    let name = link.map_or(selection.adapter.clone(), |l| format!("{}/{l}", selection.adapter));
+    report.cells.extend(visible_rules().map(|rule| Cell::broken(&name, rule, why)));
+    report.links.push(ReportLink {
+        name,
+        version: "unknown".into(),
+        profile: ipc_model::Profile::default(),
+        documented: Vec::new(),
+        runs: 0,
+    });
 }
 
 fn select(links: &[String]) -> anyhow::Result<Vec<Selection>> {
@@ -195,8 +220,15 @@ fn run_all(
         bail!("interrupted: nothing is left behind, and no report was written");
     }
     for (place, result) in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        let mut result = result?;
         let link = &mut report.links[place];
+        let mut result = match result {
+            Ok(result) => result,
+            Err(why) => {
+                let cell = |rule| Cell::broken(&link.name, rule, &why);
+                report.cells.extend(visible_rules().map(cell));
+                continue;
+            }
+        };
         link.runs = result.runs;
         for cell in &mut result.cells {
             // Lying adapters may name themselves as they like; the report names what was run.
@@ -224,8 +256,8 @@ fn run_job(
     only: Option<RuleSet>,
     folder: &Path,
     bar: &ProgressBar,
-) -> anyhow::Result<LinkResult> {
-    let mut host = Host::start(&job.program, folder).map_err(anyhow::Error::msg)?;
+) -> Result<LinkResult, String> {
+    let mut host = Host::start(&job.program, folder)?;
     let progress = |scenarios: u32| bar.inc(scenarios.into());
     Ok(suite::run_link(&mut host, &job.claim, plan, only, &progress))
 }
@@ -249,14 +281,21 @@ fn print(report: &Report, out: &Path) {
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     println!("{}", text::matrix(report, colours));
     let folder = out.display().to_string();
+    let mut told: Vec<(&str, &str)> = Vec::new();
     for cell in text::remarkable(report) {
+        // One reason often breaks every rule of a link: it is told once.
+        let reason = (cell.link.as_str(), cell.why.as_str());
+        if cell.verdict == CellVerdict::Broken && told.contains(&reason) {
+            continue;
+        }
+        told.push(reason);
         println!("{}", text::explain(report, cell, &folder));
     }
 }
 
 fn exit_code(report: &Report, selected: bool, stale: bool) -> u8 {
     let unknown = || report.cells.iter().filter(|c| c.known.is_none());
-    let inconclusive = |c: &&ipc_conformance::report::Cell| {
+    let inconclusive = |c: &&Cell| {
         c.verdict == CellVerdict::Inconclusive && !(selected && c.why == ipc_conformance::NOT_ASKED)
     };
     if stale || unknown().any(|c| c.verdict.is_red()) {

@@ -8,7 +8,10 @@ use tempfile::TempDir;
 const PREFIX: &str = "ipc-conform-";
 
 /// A folder of its own for this run. Folders of runs that were killed are removed on the way.
-pub(crate) fn folder() -> anyhow::Result<TempDir> {
+///
+/// # Errors
+/// If the folder for temporary files is full or read-only.
+pub fn folder() -> anyhow::Result<TempDir> {
     let parent = std::env::temp_dir();
     sweep(&parent);
     let prefix = format!("{PREFIX}{}-", std::process::id());

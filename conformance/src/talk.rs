@@ -1,0 +1,181 @@
+//! Talks to an adapter program: one request, one answer, in bounded time, whatever it does.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use crate::protocol::{Answer, HOST_VARIABLE, Request};
+use crate::worker::state_of;
+
+/// How long an adapter may take to answer, or its workers to connect.
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+
+/// The longest answer that is read, in bytes: an adapter that never ends its line is not followed.
+const LONGEST: u64 = 1 << 20;
+
+/// How much of the log is looked at for an adapter's last words, in bytes.
+const LAST_WORDS: u64 = 2048;
+
+/// An adapter program: started when something is asked of it, and again after it had to be ended.
+pub(crate) struct Talk {
+    program: PathBuf,
+    folder: PathBuf,
+    child: Option<Running>,
+}
+
+struct Running {
+    process: Child,
+    requests: ChildStdin,
+    answers: Receiver<String>,
+}
+
+impl Talk {
+    /// `folder` is for what the program prints.
+    pub(crate) fn new(program: &Path, folder: &Path) -> Self {
+        Self { program: program.into(), folder: folder.into(), child: None }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// The end of what the adapter and its workers printed.
+    pub(crate) fn last_words(&self) -> String {
+        let tail = || {
+            let mut log = File::open(self.log())?;
+            let length = log.metadata()?.len();
+            log.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS)))?;
+            let mut text = Vec::new();
+            log.take(LAST_WORDS).read_to_end(&mut text)?;
+            std::io::Result::Ok(text)
+        };
+        let text = tail().unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().rev().take(3).collect();
+        if lines.is_empty() {
+            return "it said nothing".into();
+        }
+        format!("it said: {}", lines.into_iter().rev().collect::<Vec<_>>().join(" / "))
+    }
+
+    fn running(&mut self) -> Result<&mut Running, String> {
+        if self.child.is_none() {
+            let log = File::create(self.log()).map_err(|e| e.to_string())?;
+            let mut process = Command::new(&self.program)
+                .env(HOST_VARIABLE, "1")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(log)
+                // Ctrl-C is for the runner, which then lets the adapter clean up.
+                .process_group(0)
+                .spawn()
+                .map_err(|e| format!("cannot start {}: {e}", self.program.display()))?;
+            let requests = process.stdin.take().expect("piped");
+            let output = process.stdout.take().expect("piped");
+            let (sender, answers) = channel();
+            std::thread::spawn(move || {
+                let mut output = BufReader::new(output);
+                let mut line = Vec::new();
+                while (&mut output).take(LONGEST).read_until(b'\n', &mut line).is_ok_and(|n| n > 0)
+                {
+                    let text = String::from_utf8_lossy(&line).trim_end().to_string();
+                    if sender.send(text).is_err() {
+                        break;
+                    }
+                    line.clear();
+                }
+            });
+            self.child = Some(Running { process, requests, answers });
+        }
+        Ok(self.child.as_mut().expect("just started"))
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// Why there is none that could be understood.
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Answer, String> {
+        let running = self.running()?;
+        if let Ok(line) = running.answers.try_recv() {
+            self.end();
+            return Err(format!("it answers though nothing was asked: {}", beginning(&line)));
+        }
+        let mut line = serde_json::to_string(request).map_err(|e| e.to_string())?;
+        line.push('\n');
+        if let Err(error) = running.requests.write_all(line.as_bytes()) {
+            return Err(format!("it does not listen: {error}; {}", self.last_words()));
+        }
+        let answer = running.answers.recv_timeout(ANSWER);
+        match answer {
+            Ok(line) => serde_json::from_str(&line).map_err(|_| {
+                self.end();
+                format!("it answers rubbish: {}", beginning(&line))
+            }),
+            Err(RecvTimeoutError::Timeout) => {
+                self.end();
+                Err(format!("no answer within {ANSWER:?}; {}", self.last_words()))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(format!("it ended without an answer; {}", self.last_words()))
+            }
+        }
+    }
+
+    /// Ends the adapter and all that it has started; the next run starts a fresh one. Tells how
+    /// it had ended, if it had ended before.
+    pub(crate) fn end(&mut self) -> Option<ExitStatus> {
+        let mut running = self.child.take()?;
+        let ended = is_over(&running.process);
+        end_group(&running.process);
+        running.process.wait().ok().filter(|_| ended)
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Errors
+    /// That it does not.
+    pub(crate) fn alive(&self) -> Result<(), String> {
+        let running = self.child.as_ref().ok_or("it has ended")?;
+        if is_over(&running.process) {
+            return Err("it ended before the scenario did".into());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        if let Some(running) = self.child.take() {
+            let Running { mut process, requests, .. } = running;
+            // The end of its input tells it to remove what it has created, and to end.
+            drop(requests);
+            let begun = Instant::now();
+            while !is_over(&process) && begun.elapsed() < ANSWER / 10 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            end_group(&process);
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Whether the child has ended. It is not reaped by that, so its number stays its own.
+fn is_over(child: &Child) -> bool {
+    matches!(state_of(child.id(), child.id()), None | Some('Z' | 'X'))
+}
+
+/// Ends the process and all that it has started. To be called before it is reaped: until then
+/// nothing else can have its number.
+fn end_group(leader: &Child) {
+    let group = nix::unistd::Pid::from_raw(leader.id() as i32);
+    // Nobody is left in the group when this fails.
+    let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+}
+
+fn beginning(line: &str) -> String {
+    format!("{:?}", line.chars().take(80).collect::<String>())
+}

@@ -1,0 +1,85 @@
+//! While the peer is awake, a message through shared memory makes no system call (statement C7).
+//!
+//! The kernel is the judge: a worker gives up all system calls but `read`, `write` and `exit`
+//! (seccomp's strict mode), passes messages, and says so. Any other call would be its end.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output};
+
+use ipc_impls::links::mpmc::Mailbox;
+use ipc_impls::links::ring::{Options, Ring};
+use ipc_impls::links::{ReceivingEnd, SendingEnd, Size};
+
+const CAPACITY: usize = 5;
+const SAID: &str = "passed without a word\n";
+
+fn main() {
+    let Ok(link) = std::env::var("IPC_IMPLS_SILENT") else {
+        for link in ["ring", "mailbox"] {
+            let output = worker(link);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), SAID, "{link}: {output:?}");
+        }
+        // The test must be able to fail: the third kind of worker makes one more call.
+        let output = worker("talkative");
+        assert_eq!(output.status.signal(), Some(libc::SIGKILL), "{output:?}");
+        println!("ring and mailbox make no system call");
+        return;
+    };
+    let options = Options { capacity: CAPACITY, size: Size::UpTo(64) };
+    match link.as_str() {
+        "ring" => {
+            let ring = Ring::anonymous(options).unwrap();
+            pass(ring.sender().unwrap(), ring.receiver().unwrap(), || {});
+        }
+        "mailbox" => {
+            let mailbox = Mailbox::anonymous(options).unwrap();
+            pass(mailbox.sender().unwrap(), mailbox.receiver().unwrap(), || {});
+        }
+        _ => {
+            let ring = Ring::anonymous(options).unwrap();
+            let talk = || drop(std::fs::metadata("/"));
+            pass(ring.sender().unwrap(), ring.receiver().unwrap(), talk);
+        }
+    }
+}
+
+fn worker(link: &str) -> Output {
+    let program = std::env::current_exe().unwrap();
+    Command::new(program).env("IPC_IMPLS_SILENT", link).output().unwrap()
+}
+
+/// Fills and empties the link many times, in blocking and nonblocking calls, and ends.
+fn pass(mut sender: impl SendingEnd, mut receiver: impl ReceivingEnd, also: impl FnOnce()) -> ! {
+    let message = [7; 64];
+    let mut buffer = [0; 64];
+    // SAFETY: this takes rights away from this process and touches no memory.
+    let strict = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };
+    let mut good = strict == 0;
+    for round in 0..10_000 {
+        for i in 0..CAPACITY {
+            let message = &message[..(round + i) % 65];
+            good &= match round % 2 {
+                0 => sender.send(message).is_ok(),
+                _ => sender.try_send(message).is_ok(),
+            };
+        }
+        good &= sender.try_send(&message).is_err();
+        for i in 0..CAPACITY {
+            let length = match round % 2 {
+                0 => receiver.receive(&mut buffer).ok(),
+                _ => receiver.try_receive(&mut buffer).ok(),
+            };
+            good &= length == Some((round + i) % 65);
+        }
+        good &= receiver.try_receive(&mut buffer).is_err();
+    }
+    also();
+    let said = if good { SAID.as_bytes() } else { b"failed\n" };
+    // SAFETY: the kernel reads `said`, which lives on.
+    unsafe { libc::write(1, said.as_ptr().cast(), said.len()) };
+    // Leaving in order would unmap and close.
+    loop {
+        // SAFETY: this ends the only thread, and nothing runs after it.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+}
