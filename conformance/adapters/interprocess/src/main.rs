@@ -2,7 +2,7 @@
 
 use std::io::{Error, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -114,8 +114,8 @@ fn path(place: &Place) -> PathBuf {
 }
 
 /// A client's and a server's end of one connection. The listener removes its path again.
-fn connected(path: &PathBuf) -> Result<(Stream, Stream), Error> {
-    let name = path.as_path().to_fs_name::<GenericFilePath>()?;
+fn connected(path: &Path) -> Result<(Stream, Stream), Error> {
+    let name = path.to_fs_name::<GenericFilePath>()?;
     let listener = ListenerOptions::new().name(name.clone()).create_sync()?;
     let client = Stream::connect(name)?;
     Ok((client, listener.accept()?))
