@@ -227,6 +227,13 @@ impl<M: Machine> Frontier<'_, M> {
 
     /// The process is told `ret`. `Some(false)`: no state allows it; `None`: too many states.
     fn returns(&mut self, process: Process, ret: &M::Ret) -> Option<bool> {
+        if let Some(found) = self.returns_alone(process, ret) {
+            let possible = !found.is_empty();
+            if possible {
+                self.states = found;
+            }
+            return Some(possible);
+        }
         let mut found = States::default();
         let told = |s: &System<M>| matches!(s.call(process), Call::Returning(_));
         self.expand(
@@ -246,6 +253,38 @@ impl<M: Machine> Frontier<'_, M> {
         }
         self.states = found;
         Some(true)
+    }
+
+    /// The same where there is one state and no other call is pending, as throughout a sequential
+    /// history: then nothing has to be remembered but the few states on the way. `None`: it is
+    /// not so simple.
+    fn returns_alone(&self, process: Process, ret: &M::Ret) -> Option<States<M>> {
+        let mut states = self.states.iter();
+        let (system, fired) = states.next().filter(|_| self.states.len() == 1)?;
+        let pending = |p: &Process| matches!(system.call(*p), Call::Pending(..));
+        if !system.processes().filter(pending).eq([process]) {
+            return None;
+        }
+        let mut found = States::default();
+        let mut stack = vec![(system.clone(), *fired)];
+        while let Some((system, fired)) = stack.pop() {
+            match system.call(process) {
+                Call::Returning(predicted) if M::explains(predicted, ret) => {
+                    *found.entry(self.spec.ret(&system, process)).or_default() |= fired;
+                }
+                Call::Returning(_) => {}
+                _ => {
+                    let patience = Patience { seen: Some(ret), alone: true };
+                    let steps = self.spec.steps(&system, process, patience);
+                    stack.extend(steps.into_iter().map(|(rule, next)| (next, fired | 1 << rule)));
+                }
+            }
+            // Many ways may lead to one state: better to remember where one has been.
+            if stack.len() > 16 {
+                return None;
+            }
+        }
+        Some(found)
     }
 
     /// Visits every state that steps of the processes in `moves` lead to, not going on from one

@@ -44,15 +44,17 @@ use crate::check::Budget;
 use crate::machine::{self, Machine, Rule, User, Verdict};
 use crate::op::Process;
 
+mod content;
 mod memory;
 mod op;
 mod rules;
 mod slots;
 mod state;
 
+pub use content::{Cell, Content};
 pub use memory::Progress;
 pub use op::{Access, Creation, Fault, Op, Ret};
-pub use state::{Cell, Handle, Holder, Mapping, Object, State, Zone, zone};
+pub use state::{Handle, Holder, Mapping, Object, State, Zone, zone};
 
 /// One call on a region, as it was recorded.
 pub type RegionOperation = machine::Operation<Region>;

@@ -2,21 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::content::{Cell, Content};
 use super::op::Access;
 use crate::machine::User;
 use crate::op::Process;
-
-/// What is known of one byte that is not simply zero.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Cell {
-    /// This value.
-    Is(u8),
-    /// One of these values, in ascending order: a store was cut short here, and nobody has looked
-    /// since.
-    Among(Vec<u8>),
-    /// The standard leaves open what is there.
-    Any,
-}
 
 /// A shared-memory object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,7 +17,7 @@ pub struct Object {
     /// Its size, in bytes.
     pub size: u64,
     /// The bytes that are not zero.
-    pub bytes: BTreeMap<u64, Cell>,
+    pub bytes: Content,
     /// Something was stored in its last page, behind its end.
     pub dirty_tail: bool,
 }
@@ -104,7 +93,7 @@ pub fn zone(address: u64, size: u64, page: u64) -> Zone {
 impl Object {
     /// What may be at `address`, which lies before the end. `None`: anything.
     pub fn values(&self, address: u64) -> Option<Vec<u8>> {
-        match self.bytes.get(&address) {
+        match self.bytes.at(address) {
             None => Some(vec![0]),
             Some(Cell::Is(value)) => Some(vec![*value]),
             Some(Cell::Among(values)) => Some(values.clone()),
@@ -114,10 +103,7 @@ impl Object {
 
     /// Puts `value` at `address`.
     pub fn put(&mut self, address: u64, value: u8) {
-        match value {
-            0 => self.bytes.remove(&address),
-            value => self.bytes.insert(address, Cell::Is(value)),
-        };
+        self.bytes.set(address, (value != 0).then_some(Cell::Is(value)));
     }
 
     /// Puts `value` at `address`, or leaves what is there: nobody can tell yet.
@@ -128,9 +114,7 @@ impl Object {
         values.dedup();
         match values.as_slice() {
             [one] => self.put(address, *one),
-            _ => {
-                self.bytes.insert(address, Cell::Among(values));
-            }
+            _ => self.bytes.set(address, Some(Cell::Among(values))),
         }
     }
 
@@ -139,9 +123,9 @@ impl Object {
     pub fn resize(&mut self, size: u64, page: u64) {
         if size > self.size && self.dirty_tail {
             let tail = self.size..self.size.next_multiple_of(page).min(size);
-            self.bytes.extend(tail.map(|address| (address, Cell::Any)));
+            tail.for_each(|address| self.bytes.set(address, Some(Cell::Any)));
         }
-        self.bytes.retain(|address, _| *address < size);
+        self.bytes.cut(size);
         if size != self.size {
             self.dirty_tail = false;
         }
