@@ -210,11 +210,11 @@ impl Explorer<'_> {
             for (rule, state) in self.spec.steps(&node.state, p) {
                 successors.push((Label::Step(p, rule), Node { state, ..node.clone() }));
             }
-            if let Call::Pending { op, expired: false, .. } = node.state.call(p) {
-                if op.mode() == Mode::Timed {
-                    let state = self.spec.expire(&node.state, p);
-                    successors.push((Label::Time(p), Node { state, ..node.clone() }));
-                }
+            if let Call::Pending { op, expired: false, .. } = node.state.call(p)
+                && op.mode() == Mode::Timed
+            {
+                let state = self.spec.expire(&node.state, p);
+                successors.push((Label::Time(p), Node { state, ..node.clone() }));
             }
         }
         successors

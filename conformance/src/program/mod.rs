@@ -32,6 +32,9 @@ enum Command {
         /// Only rules that match, such as `send.*`.
         #[arg(default_value = "*")]
         glob: String,
+        /// By statement of the text instead: which rules rest on each.
+        #[arg(long)]
+        statements: bool,
     },
     /// Explains one rule in full.
     Explain {
@@ -160,7 +163,8 @@ impl Arguments {
         let result = match self.command {
             None => run::run(&RunArguments::default()),
             Some(Command::List) => run::list(),
-            Some(Command::Rules { glob }) => rules::list(&glob),
+            Some(Command::Rules { statements: true, .. }) => Ok(rules::by_statement()),
+            Some(Command::Rules { glob, .. }) => rules::list(&glob),
             Some(Command::Explain { rule }) => rules::explain(&rule),
             Some(Command::Run(arguments)) => run::run(&arguments),
             Some(Command::Replay { file, run }) => replay::replay(&file, run),

@@ -1,6 +1,9 @@
 //! `rules` and `explain`: the catalogue, generated.
 
-use ipc_model::{Capacity, Order, Profile, RuleId, Source, mutant, scenarios, statement};
+use ipc_model::machine::catalogue::{self, Described};
+use ipc_model::{
+    Capacity, Order, Profile, RuleId, STATEMENTS, Source, mutant, scenarios, statement,
+};
 
 use super::WELL;
 
@@ -31,38 +34,78 @@ fn mutants_of(rule: RuleId) -> Vec<&'static str> {
     breaks.map(|m| m.name).collect()
 }
 
-fn says(rule: RuleId) -> String {
-    rule.rule().says.split_whitespace().collect::<Vec<_>>().join(" ")
+fn says(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The rules of every model that match: links, regions, races, names.
+///
+/// # Errors
+/// That none does, with the nearest names.
+fn select(glob: &str) -> anyhow::Result<Vec<Described>> {
+    let selected: Vec<Described> =
+        catalogue::all().into_iter().filter(|r| super::matches(glob, r.id)).collect();
+    if selected.is_empty() {
+        let all = catalogue::all();
+        let nearest =
+            ipc_conformance::catalogue::nearest(glob, all.iter().map(|r| r.id)).join(", ");
+        anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
+    }
+    Ok(selected)
+}
+
+/// What shows and what breaks a rule of the link model; the other models are not run on links.
+fn shown(rule: &Described) {
+    let Some(id) = RuleId::of(rule.id) else { return };
+    println!("    shown by  {}", scenarios_of(id).join(", "));
+    println!("    broken by {}", mutants_of(id).join(", "));
 }
 
 pub(super) fn list(glob: &str) -> anyhow::Result<u8> {
-    for rule in super::select_rules(glob)? {
-        let sources: Vec<String> = rule.rule().sources.iter().map(Source::to_string).collect();
-        println!("{rule}  [{}, {}]", rule.rule().force, sources.join("; "));
-        println!("    {}", says(rule));
-        println!("    shown by  {}", scenarios_of(rule).join(", "));
-        println!("    broken by {}", mutants_of(rule).join(", "));
+    for rule in select(glob)? {
+        let sources: Vec<String> = rule.sources.iter().map(Source::to_string).collect();
+        println!("{}  [{}, {}]", rule.id, rule.force, sources.join("; "));
+        println!("    {}", says(rule.says));
+        shown(&rule);
     }
     Ok(WELL)
 }
 
+/// Every statement of the text, with the rules that cite it.
+pub(super) fn by_statement() -> u8 {
+    let all = catalogue::all();
+    for statement in STATEMENTS {
+        println!("{}  {}", statement.id, statement.says);
+        let cites = |r: &&Described| r.sources.contains(&Source::Statement(statement.id));
+        let rules: Vec<&str> = all.iter().filter(cites).map(|r| r.id).collect();
+        if rules.is_empty() {
+            println!("    no rule: see docs/statements.md");
+        }
+        for rule in rules {
+            println!("    {rule}");
+        }
+    }
+    WELL
+}
+
 pub(super) fn explain(name: &str) -> anyhow::Result<u8> {
-    for rule in super::select_rules(name)? {
-        println!("{rule}\n\n  {}\n", says(rule));
-        println!("  force     {}", rule.rule().force);
-        println!("  kind      {}", rule.rule().kind);
-        for source in rule.rule().sources {
+    for rule in select(name)? {
+        println!("{}\n\n  {}\n", rule.id, says(rule.says));
+        println!("    force     {}", rule.force);
+        println!("    kind      {}", rule.kind);
+        for source in rule.sources {
             match source {
                 Source::Statement(id) => {
                     let text = statement(id).map_or("", |s| s.says);
-                    println!("  statement {id}: {text}");
+                    println!("    statement {id}: {text}");
                 }
-                Source::Clause(clause) => println!("  clause    {clause}"),
+                Source::Clause(clause) => println!("    clause    {clause}"),
             }
         }
-        println!("  shown by  {}", scenarios_of(rule).join(", "));
-        println!("  broken by {}", mutants_of(rule).join(", "));
-        println!("\n  ipc-conform run --rule {rule}");
+        shown(&rule);
+        if RuleId::of(rule.id).is_some() {
+            println!("\n  ipc-conform run --rule {}", rule.id);
+        }
     }
     Ok(WELL)
 }

@@ -108,14 +108,14 @@ fn kill_sender(family: &mut Family, notice: Notice) {
     };
     family.add(&s, &["killed.sender.drains", "killed.sender.closed", "delivery.nothing-lost"]);
     // A receiver that waits is let go.
-    if let Some(mode) = family.receives().find(|m| *m != Nonblocking) {
-        if notice == Notice::Reported {
-            let mut s = family.pair("sender-killed-receiver-waits");
-            let observer = s.observer();
-            s.timeout(super::buffering::PATIENT).receive(1, mode);
-            s.await_blocked(observer, 1).kill(observer, 0);
-            family.add(&s, &["killed.sender.closed", "killed.end.released"]);
-        }
+    if let Some(mode) = family.receives().find(|m| *m != Nonblocking)
+        && notice == Notice::Reported
+    {
+        let mut s = family.pair("sender-killed-receiver-waits");
+        let observer = s.observer();
+        s.timeout(super::buffering::PATIENT).receive(1, mode);
+        s.await_blocked(observer, 1).kill(observer, 0);
+        family.add(&s, &["killed.sender.closed", "killed.end.released"]);
     }
     // Killed inside a send: the message in flight arrives whole or not at all.
     if let (Some(mode), Some(full)) = (family.sends().find(|m| *m != Nonblocking), full(family)) {
