@@ -3,7 +3,10 @@
 use std::io::Read;
 
 use anyhow::{Context, bail};
-use ipc_model::{Profile, Verdict, lanes, read_jsonl, write_jsonl};
+use ipc_model::{
+    BINARY_MAGIC, Header, History, HistoryError, Lines, Profile, Verdict, lanes, read_binary,
+    read_edn, read_porcupine, write_jsonl,
+};
 
 use super::{CheckArguments, CheckFormat, FAILS, INCONCLUSIVE, WELL};
 
@@ -15,11 +18,8 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
     } else {
         bytes = std::fs::read(&arguments.history).with_context(|| format!("{name}"))?;
     }
-    let text = String::from_utf8(bytes).map_err(|e| {
-        let line = e.as_bytes()[..e.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
-        anyhow::anyhow!("{name}: line {line}: not UTF-8 text")
-    })?;
-    let (header, history) = read_jsonl(&text).map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
+    let (header, history) = read(&bytes).map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
+    drop(bytes);
     let profile = match (&arguments.profile, header.and_then(|h| h.profile)) {
         (Some(text), _) => Profile::parse(text).map_err(|e| anyhow::anyhow!("--profile: {e}"))?,
         (None, Some(profile)) => profile,
@@ -40,6 +40,53 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
     })
 }
 
+/// Reads a history of whichever form it is in, told by how it begins: our binary form, Jepsen's
+/// EDN, a list of operations as Porcupine has it, or JSON lines.
+fn read(bytes: &[u8]) -> Result<(Option<Header>, History), String> {
+    if bytes.starts_with(BINARY_MAGIC) {
+        let read = read_binary(bytes).map_err(|e| format!("record {}: {}", e.line, e.why));
+        return read.map(|(header, history)| (Some(header), history));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let line = bytes[..e.valid_up_to()].split(|b| *b == b'\n').count();
+        format!("line {line}: not UTF-8 text")
+    })?;
+    let start: String = text.trim_start().chars().take(200).collect();
+    let bare = |read: Result<History, HistoryError>| read.map(|history| (None, history));
+    let read = if start.starts_with("{:") || start.starts_with("[{:") || start.starts_with("#") {
+        bare(read_edn(text))
+    } else if start.starts_with('[') || start.to_lowercase().contains("\"call\"") {
+        bare(read_porcupine(text))
+    } else {
+        read_lines(text)
+    };
+    read.map_err(|e| e.to_string())
+}
+
+/// Reads JSON lines on all processors, in parts that end where a line does.
+fn read_lines(text: &str) -> Result<(Option<Header>, History), HistoryError> {
+    const PART: usize = 1 << 20;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let each = (text.len() / processors).max(PART);
+    let (mut parts, mut rest, mut first) = (Vec::new(), text, 1);
+    while !rest.is_empty() {
+        let from = each.min(rest.len());
+        let end = rest.as_bytes()[from..].iter().position(|b| *b == b'\n');
+        let (part, left) = rest.split_at(end.map_or(rest.len(), |i| from + i + 1));
+        parts.push((first, part));
+        first += part.bytes().filter(|b| *b == b'\n').count();
+        rest = left;
+    }
+    let read: Result<Vec<Lines>, HistoryError> = std::thread::scope(|scope| {
+        let spawn = |(first, part)| scope.spawn(move || Lines::read(part, first));
+        let running: Vec<_> = parts.into_iter().map(spawn).collect();
+        let join =
+            |r: std::thread::ScopedJoinHandle<'_, _>| r.join().expect("readers do not panic");
+        running.into_iter().map(join).collect()
+    });
+    Lines::join(read?)
+}
+
 fn print_text(verdict: &Verdict, operations: usize) {
     match verdict {
         Verdict::Pass { deviations, .. } => {
@@ -53,7 +100,11 @@ fn print_text(verdict: &Verdict, operations: usize) {
             let says: Vec<&str> = rule.says.split_whitespace().collect();
             println!("fail: {} [{}]", rule.id, rule.sources[0]);
             println!("  {}", says.join(" "));
-            println!("  {counterexample}\n");
+            println!("  {counterexample}");
+            if let Some(pattern) = &counterexample.pattern {
+                println!("  {pattern}");
+            }
+            println!();
             println!("{}", lanes::draw(&counterexample.history, Some(counterexample)));
         }
         Verdict::Inconclusive(why) => println!("inconclusive: {why}"),
@@ -72,7 +123,8 @@ fn print_json(verdict: &Verdict) -> anyhow::Result<()> {
                 lines.lines().skip(1).map(serde_json::from_str).collect();
             serde_json::json!({
                 "verdict": "fail",
-                "pattern": counterexample.rule.to_string(),
+                "rule": counterexample.rule.to_string(),
+                "pattern": counterexample.pattern.as_ref().map(ToString::to_string),
                 "why": counterexample.to_string(),
                 "operations": operations?,
             })
