@@ -6,6 +6,7 @@
 
 mod enumerate;
 mod generate;
+mod messages;
 mod naive;
 mod random;
 
@@ -19,6 +20,11 @@ const BLOCKING: (Mode, Mode) = (Mode::Blocking, Mode::Blocking);
 /// How many calls more than by default.
 fn more() -> usize {
     usize::from(std::env::var("IPC_EXHAUSTIVE").is_ok_and(|v| v != "0"))
+}
+
+/// One call fewer where unoptimised code would take long, unless more is asked for.
+fn fewer(calls: usize) -> usize {
+    calls - usize::from(cfg!(debug_assertions) && more() == 0)
 }
 
 #[derive(Default)]
@@ -45,9 +51,10 @@ fn compare(name: &str, profile: &Profile, bounds: &Bounds<'_>, stride: u64) {
             }
         };
         tally.legal += u64::from(legal);
-        let inside = search_inside(profile, history, Budget::default());
-        let agrees = bounds.quiescent || (inside == Finding::Legal) == legal;
-        assert!(agrees || profile.capacity == Capacity::Zero, "{found:?} against {inside:?}");
+        if tally.histories % 4 == 0 && !bounds.quiescent && profile.capacity != Capacity::Zero {
+            let inside = search_inside(profile, history, Budget::default());
+            assert_eq!(legal, inside == Finding::Legal, "{found:?} against {inside:?}");
+        }
         let show = |history: &History| write_jsonl(Some(profile), history);
         if !bounds.quiescent {
             let naive = naive::explains(profile, history);
@@ -111,7 +118,7 @@ fn unordered_and_per_sender() {
 fn priority_then_fifo() {
     let profile = Profile { order: Order::Priority, ..Profile::default() };
     let moves = [SEND, Move::Send(None, 1), Move::Empty];
-    small("priority, empty", profile, 5, &moves, 100);
+    small("priority, empty", profile, fewer(5), &moves, 100);
 }
 
 #[test]
@@ -127,13 +134,13 @@ fn capacity_one() {
 fn bounded() {
     let two = mailbox(Capacity::Bounded(2));
     small("capacity 2", two, 6, &[SEND], 50);
-    small("capacity 2, empty and full", two, 5, &[SEND, Move::Empty, Move::Full], 100);
+    small("capacity 2, empty and full", two, fewer(5), &[SEND, Move::Empty, Move::Full], 100);
     let moves = [SEND, Move::OpenSend(false), Move::OpenReceive(false), Move::Full];
     small("capacity 2, pending", two, 4, &moves, 20);
     let moves = [SEND, Move::OpenSend(true), Move::OpenReceive(true), Move::Full];
     small("capacity 2, killed", two, 4, &moves, 20);
     let at_least = mailbox(Capacity::AtLeast(2));
-    small("capacity at least 2", at_least, 5, &[SEND, Move::Empty, Move::Full], 100);
+    small("capacity at least 2", at_least, fewer(5), &[SEND, Move::Empty, Move::Full], 100);
 }
 
 #[test]
@@ -143,6 +150,13 @@ fn rendezvous() {
     small("rendezvous, pending", zero, 4, &moves, 20);
     let moves = [SEND, Move::OpenSend(true), Move::OpenReceive(true)];
     small("rendezvous, killed", zero, 4, &moves, 20);
+    let waits = [Mode::Blocking, Mode::Nonblocking];
+    for modes in waits.iter().flat_map(|a| waits.map(|b| (*a, b))).skip(1) {
+        let moves = [SEND, Move::OpenSend(false), Move::OpenReceive(true)];
+        let calls = 4 + more();
+        let bounds = Bounds { calls, processes: 3, moves: &moves, quiescent: false, modes };
+        compare(&format!("rendezvous, {modes:?}"), &zero, &bounds, 20);
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(super) enum Sought {
     Found(Vec<u32>),
     /// There is none.
     None,
-    /// The longest start that was found before too many had failed.
+    /// The start that was tried when too many had failed.
     GaveUp(Vec<u32>),
 }
 
@@ -109,6 +109,18 @@ const RECEIVE_ENDS: usize = 2;
 
 /// Looks for an order, remembering at most `budget` starts that failed.
 pub(super) fn seek(puzzle: &Puzzle, budget: usize) -> Sought {
+    // What may begin to leave first is most often the right one to come next. Where that soon
+    // leads nowhere, the middle of the time inside is the better guide.
+    let first = seek_by(puzzle, |f| f.receive.from, budget / 16);
+    match first {
+        Sought::GaveUp(_) => {
+            seek_by(puzzle, |f| f.send.to / 2 + f.receive.from / 2, budget - budget / 16)
+        }
+        decided => decided,
+    }
+}
+
+fn seek_by(puzzle: &Puzzle, taste: fn(&Flow) -> u64, budget: usize) -> Sought {
     let items = puzzle.items();
     let list = |end: fn(&Flow) -> u64| {
         let mut list: Vec<(u64, u32)> =
@@ -130,21 +142,17 @@ pub(super) fn seek(puzzle: &Puzzle, budget: usize) -> Sought {
         failed: FxHashSet::default(),
         items,
     };
-    let mut longest = Vec::new();
     while orders.steps.len() < total {
         let known = !orders.failed.is_empty() && orders.failed.contains(&orders.start());
-        let next = if known { Vec::new() } else { orders.candidates() };
+        let next = if known { Vec::new() } else { orders.candidates(taste) };
         if orders.advance(next) {
             continue;
         }
-        if orders.placed.len() > longest.len() {
-            longest = orders.order();
+        if orders.failed.len() > budget {
+            return Sought::GaveUp(orders.order());
         }
         if !orders.back_up() {
             return Sought::None;
-        }
-        if orders.failed.len() > budget {
-            return Sought::GaveUp(longest);
         }
     }
     Sought::Found(orders.order())
@@ -168,7 +176,7 @@ impl Orders {
     }
 
     /// What may come next, the best last.
-    fn candidates(&self) -> Vec<u32> {
+    fn candidates(&self, taste: fn(&Flow) -> u64) -> Vec<u32> {
         let (sends_end, receives_end) = (self.least(SEND_ENDS), self.least(RECEIVE_ENDS));
         let limit = sends_end.min(receives_end);
         let room = match (self.placed.len() + 1).checked_sub(self.room) {
@@ -197,8 +205,7 @@ impl Orders {
         }
         if candidates.len() > 1 {
             self.drop_dominated(&mut candidates);
-            // What may begin to leave first is most often the right one.
-            let key = |i: &u32| std::cmp::Reverse(self.items[*i as usize].flow.receive.from);
+            let key = |i: &u32| std::cmp::Reverse(taste(&self.items[*i as usize].flow));
             candidates.sort_by_key(key);
         }
         candidates
