@@ -17,7 +17,7 @@ use crate::catalogue;
 /// Why it cannot be built: there is no such version, or the compiler's first error.
 pub fn build(adapter: &str, version: &str) -> Result<PathBuf, String> {
     let parts = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
-    if version.is_empty() || !version.chars().all(parts) {
+    if !version.starts_with(|c: char| c.is_ascii_digit()) || !version.chars().all(parts) {
         return Err(format!("{version:?} is no version; give one such as 0.5.8"));
     }
     let versions = target().join("ipc-conform/versions");

@@ -118,6 +118,11 @@ fn one_that_hangs_when_it_is_to_run() {
 }
 
 #[test]
+fn one_that_allocates_without_end() {
+    assert_broken("allocates", "MemoryError");
+}
+
+#[test]
 fn one_that_exits_in_the_middle() {
     assert_broken("exits-in-the-middle", "exit status: 5");
 }
