@@ -20,20 +20,31 @@ pub const DEFAULT: &[&str] = &[
 pub struct Selection {
     /// Name of the adapter's folder, or path of an adapter program.
     pub adapter: String,
+    /// The version of its crate; `None` for the one that the project's lock file pins.
+    pub version: Option<String>,
     /// The configuration; `None` for all of them.
     pub link: Option<String>,
 }
 
 impl Selection {
-    /// Reads `adapter`, `adapter/configuration`, or the path of a program (it begins with `.` or
-    /// `/`).
+    /// Reads `adapter`, `adapter/configuration`, either with `@version` behind the adapter, or the
+    /// path of a program (it begins with `.` or `/`).
     pub fn parse(text: &str) -> Self {
         if text.starts_with(['.', '/']) {
-            return Self { adapter: text.into(), link: None };
+            return Self { adapter: text.into(), version: None, link: None };
         }
-        match text.split_once('/') {
-            Some((adapter, link)) => Self { adapter: adapter.into(), link: Some(link.into()) },
-            None => Self { adapter: text.into(), link: None },
+        let (program, link) = text.split_once('/').map_or((text, None), |(p, l)| (p, Some(l)));
+        let (adapter, version) =
+            program.split_once('@').map_or((program, None), |(a, v)| (a, Some(v)));
+        let owned = |text: Option<&str>| text.map(String::from);
+        Self { adapter: adapter.into(), version: owned(version), link: owned(link) }
+    }
+
+    /// The program, as the user names it: the adapter, with its version if one was asked for.
+    pub fn program(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{}@{version}", self.adapter),
+            None => self.adapter.clone(),
         }
     }
 

@@ -20,6 +20,7 @@ pub mod run;
 pub mod suite;
 mod talk;
 pub mod temporary;
+pub mod versions;
 pub mod worker;
 
 use std::process::ExitCode;

@@ -74,6 +74,7 @@ impl Talk {
                 .process_group(0)
                 .spawn()
                 .map_err(|e| format!("cannot start {}: {e}", self.program.display()))?;
+            limit_memory(&process);
             let requests = process.stdin.take().expect("piped");
             let output = process.stdout.take().expect("piped");
             let (sender, answers) = channel();
@@ -161,6 +162,23 @@ impl Drop for Talk {
             let _ = process.wait();
         }
     }
+}
+
+/// Lets the child, and all that it will start, have half of the machine's memory each: one that
+/// allocates without end then harms itself.
+fn limit_memory(child: &Child) {
+    // SAFETY: sysconf has no preconditions.
+    let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
+    // SAFETY: as above.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let half = (pages.max(0) as u64).saturating_mul(size.max(0) as u64) / 2;
+    if half == 0 {
+        return;
+    }
+    let limit = libc::rlimit { rlim_cur: half, rlim_max: half };
+    // SAFETY: the new limit is read and no old one is written. A child that is gone already, for
+    // which this fails, needs no limit.
+    unsafe { libc::prlimit(child.id() as i32, libc::RLIMIT_DATA, &limit, std::ptr::null_mut()) };
 }
 
 /// Whether the child has ended. It is not reaped by that, so its number stays its own.

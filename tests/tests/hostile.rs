@@ -73,7 +73,11 @@ fn processes_with(argument: &str) -> Vec<String> {
 }
 
 fn assert_broken(fault: &str, why: &str) {
-    let outcome = run(fault, RULE);
+    assert_broken_at(RULE, fault, why);
+}
+
+fn assert_broken_at(rule: &str, fault: &str, why: &str) {
+    let outcome = run(fault, rule);
     assert_eq!(outcome.verdict, "broken", "{fault}: {}", outcome.why);
     assert!(outcome.why.contains(why), "{fault}: {}", outcome.why);
     assert_eq!(outcome.code, Some(2), "{fault}: {}", outcome.output);
@@ -114,6 +118,11 @@ fn one_that_hangs_when_it_is_to_run() {
 }
 
 #[test]
+fn one_that_allocates_without_end() {
+    assert_broken("allocates", "MemoryError");
+}
+
+#[test]
 fn one_that_exits_in_the_middle() {
     assert_broken("exits-in-the-middle", "exit status: 5");
 }
@@ -133,6 +142,7 @@ fn ones_that_write_down_what_cannot_be() {
     assert_broken("backwards", "times that go backwards");
     assert_broken("scribbles", "is none");
     assert_broken("returns-twice", "twice or unasked");
+    assert_broken_at("send.full.blocks", "never-returns", "begins call 1 within 0");
 }
 
 #[test]

@@ -35,6 +35,12 @@ class PipeEnd:
             return self.connection.recv_bytes()
         except EOFError:
             raise Refused("closed") from None
+        except OSError as error:
+            # What recv_bytes says of a sender that was killed within a message: there is no
+            # message, and nobody who could send another.
+            if "end of file during message" in str(error):
+                raise Refused("closed") from None
+            raise
 
     def close(self):
         self.connection.close()

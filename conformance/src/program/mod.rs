@@ -68,8 +68,8 @@ pub(crate) struct NewArguments {
 
 #[derive(Args)]
 pub(crate) struct RunArguments {
-    /// `adapter`, `adapter/configuration`, or the path of an adapter program. Default: the links
-    /// of the main job.
+    /// `adapter`, `adapter/configuration`, either with `@version` behind the adapter, or the path
+    /// of an adapter program. Default: the links of the main job.
     pub(crate) links: Vec<String>,
     /// Only rules that match, such as `order.*`.
     #[arg(long)]

@@ -16,7 +16,7 @@ use ipc_conformance::report::{
 };
 use ipc_conformance::run::{Host, interrupt};
 use ipc_conformance::suite::{self, LinkResult, Plan};
-use ipc_conformance::temporary;
+use ipc_conformance::{temporary, versions};
 use ipc_model::RuleSet;
 
 use super::{FAILS, INCONCLUSIVE, RunArguments, USAGE, WELL};
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
         None => None,
     };
     let deviations = read_deviations(arguments.deviations.as_deref())?;
-    let out = arguments.out.clone().unwrap_or_else(|| target().join("ipc-conform"));
+    let out = arguments.out.clone().unwrap_or_else(|| versions::target().join("ipc-conform"));
     std::fs::create_dir_all(out.join("replay"))
         .with_context(|| format!("cannot write to {}", out.display()))?;
     ctrlc::set_handler(interrupt).context("cannot catch Ctrl-C")?;
@@ -63,11 +63,6 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
     Ok(exit_code(&report, only.is_some(), !stale.is_empty()))
 }
 
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| catalogue::workspace().join("target"), PathBuf::from)
-}
-
 fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviation>> {
     let own = catalogue::workspace().join("conformance/deviations.toml");
     let file = file.unwrap_or(&own);
@@ -79,7 +74,7 @@ fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviati
 fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, Vec<Job>)> {
     let selections = select(&arguments.links)?;
     let mut names: Vec<String> =
-        selections.iter().filter(|s| !s.is_program()).map(|s| s.adapter.clone()).collect();
+        selections.iter().filter(|s| is_ours(s)).map(|s| s.adapter.clone()).collect();
     names.sort();
     names.dedup();
     let built: BTreeMap<String, PathBuf> = if names.is_empty() {
@@ -91,12 +86,24 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
     let mut report = empty_report(arguments);
     let mut jobs = Vec::new();
     for selection in &selections {
-        let program = match built.get(&selection.adapter) {
-            Some(program) => program.clone(),
-            None => PathBuf::from(&selection.adapter),
+        let program = match &selection.version {
+            Some(version) => versions::build(&selection.adapter, version),
+            None => {
+                let built = built.get(&selection.adapter).cloned();
+                Ok(built.unwrap_or_else(|| PathBuf::from(&selection.adapter)))
+            }
         };
-        let host = match Host::start(&program, &folder.join("hello")) {
-            Ok(host) => host,
+        let started = program.and_then(|program| {
+            let host = Host::start(&program, &folder.join("hello"))?;
+            match &selection.version {
+                Some(version) if *version != host.version => {
+                    Err(format!("it was to be built with {version} and says {}", host.version))
+                }
+                _ => Ok((program, host)),
+            }
+        });
+        let (program, host) = match started {
+            Ok(started) => started,
             Err(why) => {
                 broken(&mut report, selection, &why);
                 continue;
@@ -114,7 +121,7 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
             let mut name = format!("{}/{}", host.name, claim.link);
             if report.links.iter().any(|l| l.name == name) {
                 // Two programs may call themselves the same.
-                name = format!("{}/{}", selection.adapter, claim.link);
+                name = format!("{}/{}", selection.program(), claim.link);
             }
             report.links.push(ReportLink {
                 name,
@@ -130,10 +137,15 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
     Ok((report, jobs))
 }
 
+/// Whether it is an adapter of this project, with the versions of the project's lock file.
+fn is_ours(selection: &Selection) -> bool {
+    !selection.is_program() && selection.version.is_none()
+}
+
 /// An adapter that cannot even be asked what it claims has a broken cell for every rule.
 fn broken(report: &mut Report, selection: &Selection, why: &str) {
     let link = selection.link.as_ref();
-    let name = link.map_or(selection.adapter.clone(), |l| format!("{}/{l}", selection.adapter));
+    let name = link.map_or(selection.program(), |l| format!("{}/{l}", selection.program()));
     report.cells.extend(visible_rules().map(|rule| Cell::broken(&name, rule, why)));
     report.links.push(ReportLink {
         name,
