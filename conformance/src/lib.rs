@@ -23,6 +23,9 @@ use std::process::ExitCode;
 /// Why a cell is inconclusive that the user did not ask for.
 pub const NOT_ASKED: &str = "not asked for";
 
+/// Why a cell is inconclusive whose rule no scenario has put to the test.
+pub const NOT_NEEDED: &str = "no run needed it";
+
 /// The one line of an adapter's `main`: worker, host, or a word of explanation, as the environment
 /// asks.
 pub fn main(adapter: &dyn adapter::Adapter) -> ExitCode {

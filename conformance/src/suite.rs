@@ -11,7 +11,7 @@ use crate::adapter::Claim;
 use crate::generate::Generator;
 use crate::protocol::Way;
 use crate::replay::Replay;
-use crate::report::{Cell, CellVerdict, visible_rules};
+use crate::report::{Cell, CellVerdict, Trace, visible_rules};
 use crate::run::{End, Execution, Host, QUIESCENCE};
 
 /// How much of the suite is run.
@@ -77,8 +77,7 @@ pub fn run_link(
         troubles: BTreeMap::new(),
         runs: 0,
     };
-    let ways = [(Way::Threads, claim.threads), (Way::Processes, claim.processes)];
-    for way in ways.into_iter().filter_map(|(way, offered)| offered.then_some(way)) {
+    for way in claim.ways() {
         tally.run_standard(way, progress);
         tally.run_random(way, progress);
     }
@@ -240,6 +239,7 @@ impl Tally<'_> {
                 observed: Vec::new(),
                 replay: None,
                 picture: None,
+                trace: None,
                 known: None,
             };
             if !(rule.rule().claimed)(&self.claim.profile) {
@@ -251,6 +251,8 @@ impl Tally<'_> {
                 cell.observed = vec![outcome(&finding.counterexample)];
                 let history = &finding.counterexample.history;
                 cell.picture = Some(lanes::draw(history, Some(&finding.counterexample)));
+                let (scenario, way) = (&finding.scenario.name, finding.way);
+                cell.trace = Some(Trace::of(&finding.counterexample, scenario, way));
                 replays.insert(rule.to_string(), self.replay(rule, finding));
             } else if let Some((verdict, why)) = self.troubles.get(&rule) {
                 cell.verdict = *verdict;
@@ -260,7 +262,7 @@ impl Tally<'_> {
                 cell.why = crate::NOT_ASKED.into();
             } else if evidence == 0 {
                 cell.verdict = CellVerdict::Inconclusive;
-                cell.why = "no run needed it".into();
+                cell.why = crate::NOT_NEEDED.into();
             }
             cells.push(cell);
         }
