@@ -153,6 +153,7 @@ fn broken(report: &mut Report, selection: &Selection, why: &str) {
         version: "unknown".into(),
         profile: ipc_model::Profile::default(),
         documented: Vec::new(),
+        ways: Vec::new(),
         runs: 0,
     });
 }
