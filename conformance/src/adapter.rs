@@ -7,6 +7,8 @@ use std::time::Duration;
 use ipc_model::{Process, Profile};
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::Way;
+
 /// A link in one configuration, and what its documentation promises of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
@@ -33,6 +35,12 @@ impl Claim {
     /// A link between processes, which threads may use too.
     pub fn between_processes(link: &str, profile: Profile) -> Self {
         Self { processes: true, ..Self::between_threads(link, profile) }
+    }
+
+    /// The ways to run it.
+    pub fn ways(&self) -> impl Iterator<Item = Way> + use<> {
+        let ways = [(Way::Threads, self.threads), (Way::Processes, self.processes)];
+        ways.into_iter().filter_map(|(way, offered)| offered.then_some(way))
     }
 
     /// Adds where the documentation promises something.

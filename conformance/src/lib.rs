@@ -28,6 +28,9 @@ use std::process::ExitCode;
 /// Why a cell is inconclusive that the user did not ask for.
 pub const NOT_ASKED: &str = "not asked for";
 
+/// Why a cell is inconclusive whose rule no scenario has put to the test.
+pub const NOT_NEEDED: &str = "no run needed it";
+
 /// The one line of an adapter's `main`: the program is at once a worker and a host of
 /// `ipc-conform`, where the environment says so, and otherwise a test binary in which every rule
 /// of every link is a test of its own, for `cargo test` and cargo-nextest.

@@ -1,12 +1,25 @@
 //! The report: one cell for every link and rule, as data. Formats only read it.
 
+pub mod badge;
+pub mod diff;
 pub mod html;
+pub mod junit;
+pub mod markdown;
+pub mod merge;
+mod read;
 pub mod text;
+mod trace;
+pub mod yaml;
+
+pub use read::ReportError;
+pub use trace::{AllowedStep, Trace};
 
 use std::collections::BTreeMap;
 
 use ipc_model::{Kind, Profile, Rule, RuleId};
 use serde::{Deserialize, Serialize};
+
+use crate::protocol::Way;
 
 /// What came of one rule on one link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,6 +76,35 @@ impl CellVerdict {
         }
     }
 
+    /// What it means, for readers who see it for the first time.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            CellVerdict::Pass => "Some run needed the rule, and every run kept it.",
+            CellVerdict::Deviates => {
+                "The rule is a recommendation, and it was missed. Not an error, but good to know."
+            }
+            CellVerdict::Fail => {
+                "A recorded run did what the rule forbids. The shortest such run found is shown."
+            }
+            CellVerdict::Observed => {
+                "Nothing asks for either behaviour: what was seen is recorded and compared."
+            }
+            CellVerdict::NotClaimed => {
+                "The link does not promise this, so it was not held to it. Neither good nor bad."
+            }
+            CellVerdict::Inconclusive => {
+                "No run could tell. It is not a pass: the rule is unproven on this link."
+            }
+            CellVerdict::Hang => {
+                "A call that had to return did not, although nothing moved any more."
+            }
+            CellVerdict::Crash => "A signal ended the code under test.",
+            CellVerdict::Broken => {
+                "The adapter or the machine failed, so this says nothing about the link."
+            }
+        }
+    }
+
     /// Whether the rule is known to be broken.
     pub fn is_red(self) -> bool {
         matches!(self, CellVerdict::Fail | CellVerdict::Hang | CellVerdict::Crash)
@@ -104,6 +146,9 @@ pub struct Cell {
     /// The space-time picture and what was allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
+    /// The counterexample itself, for formats that draw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// The reason, if it is a known deviation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<String>,
@@ -138,6 +183,9 @@ pub struct ReportLink {
     /// Where its documentation says so.
     #[serde(default)]
     pub documented: Vec<String>,
+    /// Whether its ends were held by threads, by processes, or by both in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
     /// How many scenarios were run.
     pub runs: u32,
 }
@@ -191,15 +239,84 @@ impl ReportRule {
             force: rule.force.to_string(),
         }
     }
+
+    /// The family: the name up to its first dot.
+    pub fn family(&self) -> &str {
+        family(&self.id)
+    }
+}
+
+/// The word as a shell reads it: quoted, unless nothing in it is special.
+fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./@:+,=%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The family of the rule of this name.
+pub fn family(rule: &str) -> &str {
+    rule.split('.').next().unwrap_or(rule)
+}
+
+impl ReportLink {
+    /// The adapter: the name up to its first slash, with its version where the name holds one.
+    pub fn adapter(&self) -> &str {
+        self.name.split('/').next().unwrap_or(&self.name)
+    }
+
+    /// The configuration: the name behind its first slash.
+    pub fn configuration(&self) -> &str {
+        self.name.split_once('/').map_or("", |(_, configuration)| configuration)
+    }
+}
+
+impl Cell {
+    /// Whether the rule is broken, and nobody has said that this is known.
+    pub fn is_news(&self) -> bool {
+        self.verdict.is_red() && self.known.is_none()
+    }
+
+    /// Whether the user chose not to ask for this cell.
+    pub fn not_asked(&self) -> bool {
+        self.verdict == CellVerdict::Inconclusive && self.why == crate::NOT_ASKED
+    }
 }
 
 impl Report {
     /// The name of this version of the format.
     pub const FORMAT: &'static str = "ipc-report/1";
 
+    /// The rules by family, families and rules in the order of the report.
+    pub fn families(&self) -> Vec<(&str, Vec<&ReportRule>)> {
+        let mut families: Vec<(&str, Vec<&ReportRule>)> = Vec::new();
+        for rule in &self.rules {
+            match families.iter_mut().find(|(name, _)| *name == rule.family()) {
+                Some((_, members)) => members.push(rule),
+                None => families.push((rule.family(), vec![rule])),
+            }
+        }
+        families
+    }
+
     /// The cell of this link and rule.
     pub fn cell(&self, link: &str, rule: &str) -> Option<&Cell> {
         self.cells.iter().find(|c| c.link == link && c.rule == rule)
+    }
+
+    /// The command that shows the cell again: its replay file, named as seen from the report's
+    /// folder, or the run that led to it.
+    pub fn command(&self, cell: &Cell) -> String {
+        if let Some(replay) = &cell.replay {
+            return format!("ipc-conform replay --run {}", shell(replay));
+        }
+        let (link, rule) = (shell(&cell.link), shell(&cell.rule));
+        // A merged report names several levels; the most thorough is the likeliest to show it.
+        let levels = ["deep", "standard"];
+        let level = levels.into_iter().find(|l| self.level.split(", ").any(|mine| mine == *l));
+        let level = level.map(|l| format!(" --level {l}")).unwrap_or_default();
+        format!("ipc-conform run {link} --rule {rule} --seed {}{level}", self.seed)
     }
 
     /// Every link and rule without a cell: there must be none.
@@ -213,17 +330,5 @@ impl Report {
             }
         }
         missing
-    }
-
-    /// Reads a report.
-    ///
-    /// # Errors
-    /// What is wrong with the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let report: Self = serde_json::from_str(text).map_err(|e| format!("not a report: {e}"))?;
-        if report.format != Self::FORMAT {
-            return Err(format!("format {:?} is not {:?}", report.format, Self::FORMAT));
-        }
-        Ok(report)
     }
 }

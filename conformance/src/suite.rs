@@ -12,7 +12,7 @@ use crate::adapter::Claim;
 use crate::generate::Generator;
 use crate::protocol::Way;
 use crate::replay::Replay;
-use crate::report::{Cell, CellVerdict, visible_rules};
+use crate::report::{Cell, CellVerdict, Trace, visible_rules};
 use crate::run::{End, Execution, Host, QUIESCENCE};
 
 /// How much of the suite is run.
@@ -104,8 +104,7 @@ pub fn run_link(
         wasted: Duration::ZERO,
         given_up: None,
     };
-    let ways = [(Way::Threads, claim.threads), (Way::Processes, claim.processes)];
-    for way in ways.into_iter().filter_map(|(way, offered)| offered.then_some(way)) {
+    for way in claim.ways() {
         if tally.plan.first_only && tally.found_what_was_wanted() {
             break;
         }
@@ -287,6 +286,7 @@ impl Tally<'_> {
                 observed: Vec::new(),
                 replay: None,
                 picture: None,
+                trace: None,
                 known: None,
             };
             let claimed = (rule.rule().claimed)(&self.claim.profile);
@@ -296,6 +296,8 @@ impl Tally<'_> {
                 cell.observed = vec![outcome(&finding.counterexample)];
                 let history = &finding.counterexample.history;
                 cell.picture = Some(lanes::draw(history, Some(&finding.counterexample)));
+                let (scenario, way) = (&finding.scenario.name, finding.way);
+                cell.trace = Some(Trace::of(&finding.counterexample, scenario, way));
                 replays.insert(rule.to_string(), self.replay(rule, finding));
             } else if !claimed {
                 cell.verdict = CellVerdict::NotClaimed;
@@ -311,7 +313,7 @@ impl Tally<'_> {
                 cell.why = why.clone();
             } else if evidence == 0 {
                 cell.verdict = CellVerdict::Inconclusive;
-                cell.why = "no run needed it".into();
+                cell.why = crate::NOT_NEEDED.into();
             }
             cells.push(cell);
         }

@@ -128,6 +128,7 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
                 version: host.version.clone(),
                 profile: claim.profile,
                 documented: claim.documented.clone(),
+                ways: claim.ways().collect(),
                 runs: 0,
             });
             let (program, claim) = (program.clone(), claim.clone());

@@ -1,0 +1,170 @@
+//! Joins reports of one suite: shards of a campaign, run at different times and places.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Cell, CellVerdict, Report, ReportLink};
+
+/// Why two reports cannot be joined.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// There is nothing to join.
+    #[error("there is no report to merge")]
+    Nothing,
+    /// Their suites differ, so that one name may mean two things.
+    #[error("they come from different versions of the suite: {first} and {second}")]
+    Suite {
+        /// That of the first report.
+        first: String,
+        /// That of the other one.
+        second: String,
+    },
+    /// Their rules differ.
+    #[error("their rule sets differ: {rule} {how}")]
+    Rules {
+        /// The first rule that differs.
+        rule: String,
+        /// In what.
+        how: &'static str,
+    },
+    /// The same name stands for two links.
+    #[error("{link} is not the same link in both: its {what} is {first} in one and {second} in the other")]
+    Link {
+        /// The name.
+        link: String,
+        /// Version or profile.
+        what: &'static str,
+        /// That of the first report.
+        first: String,
+        /// That of the other one.
+        second: String,
+    },
+}
+
+/// Adds `other` to `report`. Of two cells about the same link and rule, the worse one stays; a
+/// cell that was not asked for, or whose rule no run needed, gives way to one that says something.
+///
+/// # Errors
+/// Why the two do not belong together; `report` is unchanged then.
+pub fn merge(report: &mut Report, other: &Report) -> Result<(), MergeError> {
+    compatible(report, other)?;
+    for link in &other.links {
+        match report.links.iter_mut().find(|l| l.name == link.name) {
+            Some(mine) => {
+                mine.runs = mine.runs.saturating_add(link.runs);
+                mine.ways = BTreeSet::from_iter(mine.ways.iter().chain(&link.ways).copied())
+                    .into_iter()
+                    .collect();
+            }
+            None => report.links.push(link.clone()),
+        }
+    }
+    let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for (place, cell) in report.cells.iter().enumerate() {
+        places.insert((cell.link.clone(), cell.rule.clone()), place);
+    }
+    for cell in &other.cells {
+        match places.get(&(cell.link.clone(), cell.rule.clone())) {
+            Some(place) => join(&mut report.cells[*place], cell),
+            None => report.cells.push(cell.clone()),
+        }
+    }
+    report.level = both(&report.level, &other.level);
+    if report.seed != other.seed {
+        // The format has one seed; what else there was is kept where people can read it.
+        let seeds = report.environment.get("seeds").cloned();
+        let seeds = seeds.unwrap_or_else(|| report.seed.to_string());
+        report.environment.insert("seeds".into(), both(&seeds, &other.seed.to_string()));
+    }
+    for (name, value) in &other.environment {
+        let mine = report.environment.entry(name.clone()).or_insert_with(|| value.clone());
+        *mine = both(mine, value);
+    }
+    sort(report);
+    Ok(())
+}
+
+/// Cells in the order of links and rules, however the shards were cut.
+fn sort(report: &mut Report) {
+    let links: BTreeMap<String, usize> =
+        report.links.iter().enumerate().map(|(i, l)| (l.name.clone(), i)).collect();
+    let rules: BTreeMap<String, usize> =
+        report.rules.iter().enumerate().map(|(i, r)| (r.id.clone(), i)).collect();
+    report.cells.sort_by_key(|c| (links.get(&c.link).copied(), rules.get(&c.rule).copied()));
+}
+
+fn compatible(report: &Report, other: &Report) -> Result<(), MergeError> {
+    if report.suite != other.suite {
+        let (first, second) = (report.suite.clone(), other.suite.clone());
+        return Err(MergeError::Suite { first, second });
+    }
+    let rules = |r: &Report| -> BTreeMap<String, _> {
+        r.rules.iter().map(|r| (r.id.clone(), r.clone())).collect()
+    };
+    let (mine, theirs) = (rules(report), rules(other));
+    for name in mine.keys().chain(theirs.keys()) {
+        let how = match (mine.get(name), theirs.get(name)) {
+            (Some(_), None) | (None, Some(_)) => "is in one of them only",
+            (Some(a), Some(b)) if a != b => "is worded, sourced or binding differently",
+            _ => continue,
+        };
+        return Err(MergeError::Rules { rule: name.clone(), how });
+    }
+    for link in &other.links {
+        if let Some(mine) = report.links.iter().find(|l| l.name == link.name) {
+            same_link(mine, link)?;
+        }
+    }
+    Ok(())
+}
+
+fn same_link(a: &ReportLink, b: &ReportLink) -> Result<(), MergeError> {
+    let differ = |what, first: String, second: String| {
+        Err(MergeError::Link { link: a.name.clone(), what, first, second })
+    };
+    if a.version != b.version {
+        return differ("version", a.version.clone(), b.version.clone());
+    }
+    if a.profile != b.profile {
+        let text = |l: &ReportLink| serde_json::to_string(&l.profile).unwrap_or_default();
+        return differ("profile", text(a), text(b));
+    }
+    Ok(())
+}
+
+/// How much a cell says, and how bad it is.
+fn weight(cell: &Cell) -> u8 {
+    match cell.verdict {
+        CellVerdict::Fail => 9,
+        CellVerdict::Hang => 8,
+        CellVerdict::Crash => 7,
+        CellVerdict::Broken => 6,
+        CellVerdict::Deviates => 5,
+        CellVerdict::Observed => 4,
+        // That one shard did not need a rule takes nothing from another that did.
+        CellVerdict::Inconclusive if cell.not_asked() => 0,
+        CellVerdict::Inconclusive if cell.why == crate::NOT_NEEDED => 1,
+        CellVerdict::Inconclusive => 3,
+        CellVerdict::Pass | CellVerdict::NotClaimed => 2,
+    }
+}
+
+fn join(mine: &mut Cell, other: &Cell) {
+    let evidence = mine.evidence.saturating_add(other.evidence);
+    let mut observed: BTreeSet<String> = mine.observed.iter().cloned().collect();
+    observed.extend(other.observed.iter().cloned());
+    // Of two equally bad cells the one with a reason is no excuse for the one without.
+    let worse = (weight(other), other.known.is_none()) > (weight(mine), mine.known.is_none());
+    if worse {
+        *mine = other.clone();
+    }
+    mine.evidence = evidence;
+    mine.observed = observed.into_iter().collect();
+    if mine.verdict == CellVerdict::Pass {
+        mine.why = format!("needed and kept in {evidence} runs");
+    }
+}
+
+/// Both, if they differ. Joined values may be joined again.
+fn both(a: &str, b: &str) -> String {
+    if a.split(", ").any(|part| part == b) { a.into() } else { format!("{a}, {b}") }
+}
