@@ -46,9 +46,21 @@
       row.hidden = !shown;
       any ||= shown;
     }
-    heads.forEach((head, i) => { head.hidden = !columns[i]; });
+    // The line before the first column of a crate moves with what is shown.
+    let before = null;
+    const first = heads.map((head, i) => {
+      if (!columns[i]) return false;
+      const begins = head.dataset.crate !== before;
+      before = head.dataset.crate;
+      return begins;
+    });
+    heads.forEach((head, i) => {
+      head.hidden = !columns[i];
+      head.classList.toggle("first", first[i]);
+    });
     for (const row of rows) cellsOf(row).forEach((cell, i) => {
       cell.hidden = !columns[i];
+      cell.classList.toggle("first", first[i]);
       if (!cell.dataset.fits) cell.classList.add("dim");
     });
     for (const body of table.tBodies) {

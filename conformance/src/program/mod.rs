@@ -1,8 +1,11 @@
 //! The commands of `ipc-conform`.
 
 mod check;
+mod diff;
+mod merge;
 mod new;
 mod replay;
+mod report;
 mod rules;
 mod run;
 
@@ -55,6 +58,12 @@ enum Command {
     Check(CheckArguments),
     /// Writes a test crate: a small link with a mistake in it, every rule a test.
     New(NewArguments),
+    /// Writes a report in another format; several files are merged first.
+    Report(ReportArguments),
+    /// Joins the reports of shards: of two verdicts on one cell, the worse one stays.
+    Merge(MergeArguments),
+    /// Tells what changed between two reports. Exit code 1: a cell became red.
+    Diff(DiffArguments),
 }
 
 #[derive(Args)]
@@ -148,6 +157,71 @@ pub(crate) enum CheckFormat {
     Json,
 }
 
+#[derive(Args)]
+pub(crate) struct ReportArguments {
+    /// The files, `report.json` of a run.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    pub(crate) format: ReportFormat,
+    /// The file to write. Default: standard output.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The formats of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// One self-contained page.
+    Html,
+    /// The format `ipc-report/1`.
+    Json,
+    /// JUnit XML, for continuous integration.
+    Junit,
+    /// For pull requests.
+    Markdown,
+    /// A small SVG picture.
+    Badge,
+}
+
+#[derive(Args)]
+pub(crate) struct MergeArguments {
+    /// The files, `report.json` of each shard.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The folder that gets report.json, report.html and the replay files.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct DiffArguments {
+    /// The report before.
+    pub(crate) before: PathBuf,
+    /// The report after.
+    pub(crate) after: PathBuf,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub(crate) format: DiffFormat,
+    /// The file to write. Default: standard output.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The formats of a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffFormat {
+    /// One line a change.
+    Text,
+    /// The format `ipc-diff/1`.
+    Json,
+    /// For pull requests.
+    Markdown,
+    /// One self-contained page.
+    Html,
+}
+
 /// All is well.
 const WELL: u8 = 0;
 /// A rule fails.
@@ -170,6 +244,9 @@ impl Arguments {
             Some(Command::Replay { file, run }) => replay::replay(&file, run),
             Some(Command::Check(arguments)) => check::check(&arguments),
             Some(Command::New(arguments)) => new::new(&arguments),
+            Some(Command::Report(arguments)) => report::report(&arguments),
+            Some(Command::Merge(arguments)) => merge::merge(&arguments),
+            Some(Command::Diff(arguments)) => diff::diff(&arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),

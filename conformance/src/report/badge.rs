@@ -34,9 +34,8 @@ pub fn badge(report: &Report) -> String {
 }
 
 fn message(report: &Report) -> (String, &'static str) {
-    let count = |verdict| {
-        report.cells.iter().filter(|c| c.verdict == verdict && c.known.is_none()).count()
-    };
+    let count =
+        |verdict| report.cells.iter().filter(|c| c.verdict == verdict && c.known.is_none()).count();
     let known = report.cells.iter().filter(|c| c.known.is_some()).count();
     let mut parts = Vec::new();
     for verdict in [

@@ -211,9 +211,8 @@ fn pair<'a>(before: &'a Report, after: &'a Report) -> Vec<Pair<'a>> {
     let names = |r: &'a Report| r.links.iter().map(|l| l.name.as_str()).collect::<Vec<_>>();
     let (mut old, new) = (names(before), names(after));
     let mut pairs: Vec<Pair<'a>> = Vec::new();
-    let alone = |name: &str, among: &[&str]| {
-        among.iter().filter(|n| plain(n) == plain(name)).count() == 1
-    };
+    let alone =
+        |name: &str, among: &[&str]| among.iter().filter(|n| plain(n) == plain(name)).count() == 1;
     let (before_all, after_all) = (old.clone(), new.clone());
     for name in new {
         let exact = old.iter().position(|n| *n == name);

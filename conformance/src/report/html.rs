@@ -105,8 +105,7 @@ fn bar(cells: &[&Cell]) -> Markup {
     let (counts, known) = counts(cells);
     let of = |verdict: &CellVerdict| counts.get(verdict).copied().unwrap_or(0);
     let parts: Vec<_> = CellVerdict::ALL.iter().filter(|v| of(v) > 0).collect();
-    let mut words: Vec<String> =
-        parts.iter().map(|v| format!("{} {}", of(v), v.word())).collect();
+    let mut words: Vec<String> = parts.iter().map(|v| format!("{} {}", of(v), v.word())).collect();
     if known > 0 {
         words.push(format!("{known} known"));
     }
@@ -193,14 +192,25 @@ fn legend() -> Markup {
     }
 }
 
+/// A sentence in which backticks enclose names of calls and answers.
+fn says(text: &str) -> Markup {
+    html! {
+        @for (i, part) in text.split('`').enumerate() {
+            @if i % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// What a rule rests on: statements of the text in full, clauses by name.
 fn sources(rule: &ReportRule) -> Markup {
     html! {
         ul.sources {
             @for source in &rule.source {
                 li {
-                    b { (source) }
-                    @if let Some(statement) = ipc_model::statement(source) { ": " (statement.says) }
+                    @match ipc_model::statement(source) {
+                        Some(statement) => { b { (source) } ": " (statement.says) },
+                        None => { (source) },
+                    }
                 }
             }
         }
@@ -218,7 +228,7 @@ fn rules(page: &Page<'_>) -> Markup {
                     @for rule in rules {
                         article.rule id=(format!("rule:{}", rule.id)) {
                             h4 { code { (rule.id) } " " span.tag { (rule.force) } }
-                            p { (rule.says) }
+                            p { (says(&rule.says)) }
                             (sources(rule))
                         }
                     }

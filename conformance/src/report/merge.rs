@@ -27,7 +27,9 @@ pub enum MergeError {
         how: &'static str,
     },
     /// The same name stands for two links.
-    #[error("{link} is not the same link in both: its {what} is {first} in one and {second} in the other")]
+    #[error(
+        "{link} is not the same link in both: its {what} is {first} in one and {second} in the other"
+    )]
     Link {
         /// The name.
         link: String,

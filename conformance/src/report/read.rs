@@ -111,9 +111,10 @@ impl Report {
     pub fn complete(&self) -> Result<(), ReportError> {
         let cells: HashSet<(&str, &str)> =
             self.cells.iter().map(|c| (c.link.as_str(), c.rule.as_str())).collect();
-        let all = self.links.iter().flat_map(|l| {
-            self.rules.iter().map(move |r| (l.name.as_str(), r.id.as_str()))
-        });
+        let all = self
+            .links
+            .iter()
+            .flat_map(|l| self.rules.iter().map(move |r| (l.name.as_str(), r.id.as_str())));
         let mut missing = all.filter(|pair| !cells.contains(pair));
         let Some((link, rule)) = missing.next() else { return Ok(()) };
         let (link, rule) = (link.into(), rule.into());

@@ -53,10 +53,7 @@ impl Trace {
             allowed: allowed
                 .map(|(what, rule)| AllowedStep { what: what.to_string(), rule: rule.to_string() })
                 .collect(),
-            history: write_jsonl(None, &counterexample.history)
-                .lines()
-                .map(String::from)
-                .collect(),
+            history: write_jsonl(None, &counterexample.history).lines().map(String::from).collect(),
         }
     }
 

@@ -90,8 +90,7 @@ pub fn markdown(diff: &Diff) -> String {
     }
     out.push_str("\n| | link | rule | before | after | why |\n|---|---|---|---|---|---|\n");
     for change in &diff.changes {
-        let word =
-            if change.became_red { "**became red**" } else { change.kind.word() };
+        let word = if change.became_red { "**became red**" } else { change.kind.word() };
         let (before, after) = (side(change.before.as_ref()), side(change.after.as_ref()));
         let cells = [&change.link, &change.rule, &before, &after, why(change)].map(escape);
         let _ = writeln!(out, "| {word} | {} |", cells.join(" | "));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipc_model::{Addressing, Capacity, Holders, Modes, Notice, Order, Profile, Size};
 use maud::{Markup, html};
 
-use super::{Page, anchor, bar, sign};
+use super::{Page, anchor, bar, says, sign};
 use crate::report::{Cell, CellVerdict, ReportLink, ReportRule};
 
 /// One claim in words: its name, and its value for this profile.
@@ -20,9 +20,9 @@ const CLAIMS: &[Claim] = &[
         Capacity::Unbounded => "unbounded".into(),
     }),
     ("Message size", |p| match p.size {
-        Size::Fixed(n) => format!("exactly {n} bytes"),
-        Size::UpTo(n) => format!("up to {n} bytes"),
-        Size::NonemptyUpTo(n) => format!("1 to {n} bytes"),
+        Size::Fixed(n) => format!("exactly {}", bytes(n)),
+        Size::UpTo(n) => format!("up to {}", bytes(n)),
+        Size::NonemptyUpTo(n) => format!("not empty, up to {}", bytes(n)),
     }),
     ("Order", |p| match p.order {
         Order::Fifo => "first in, first out".into(),
@@ -45,16 +45,21 @@ const CLAIMS: &[Claim] = &[
     ("Last receiver killed", |p| notice(p.receiver_killed, "senders")),
 ];
 
+fn bytes(n: u32) -> String {
+    match n {
+        _ if n >= 1 << 20 && n % (1 << 20) == 0 => format!("{} MiB", n >> 20),
+        _ if n >= 1 << 10 && n % (1 << 10) == 0 => format!("{} KiB", n >> 10),
+        _ => format!("{n} bytes"),
+    }
+}
+
 fn holders(holders: Holders) -> String {
     if holders == Holders::One { "one".into() } else { "many".into() }
 }
 
 fn modes(modes: Modes) -> String {
-    let all = [
-        (modes.blocking, "blocking"),
-        (modes.nonblocking, "nonblocking"),
-        (modes.timed, "timed"),
-    ];
+    let all =
+        [(modes.blocking, "blocking"), (modes.nonblocking, "nonblocking"), (modes.timed, "timed")];
     all.into_iter().filter_map(|(has, word)| has.then_some(word)).collect::<Vec<_>>().join(", ")
 }
 
@@ -116,7 +121,7 @@ pub(super) fn differences(page: &Page<'_>) -> Markup {
                                         th scope="rowgroup" rowspan=(values.len()) {
                                             a href=(format!("#rule:{}", rule.id)) { code { (rule.id) } }
                                             @if values.len() > 1 { " " span.tag.differ { "differs" } }
-                                            br; span.muted { (rule.says) }
+                                            br; span.muted { (says(&rule.says)) }
                                         }
                                     }
                                     td { code { (value) } }
@@ -135,9 +140,8 @@ pub(super) fn differences(page: &Page<'_>) -> Markup {
 /// The claims that differ, one row a link. What all links claim alike is said once.
 fn side_by_side(page: &Page<'_>) -> Markup {
     let links = &page.report.links;
-    let differs = |claim: &&Claim| {
-        links.iter().any(|l| claim.1(&l.profile) != claim.1(&links[0].profile))
-    };
+    let differs =
+        |claim: &&Claim| links.iter().any(|l| claim.1(&l.profile) != claim.1(&links[0].profile));
     let (apart, alike): (Vec<&Claim>, Vec<&Claim>) = CLAIMS.iter().partition(differs);
     html! {
         h3 { "What the links claim" }

@@ -3,14 +3,42 @@
 
 use maud::{Markup, html};
 
-use super::{Page, anchor, picture, sign, sources};
-use crate::report::{Cell, text};
+use super::{Page, anchor, picture, says, sign, sources};
+use crate::report::{Cell, CellVerdict, text};
+
+/// What findings are sorted by: what nobody knew comes first, what needs no action last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    News,
+    Broken,
+    Deviates,
+    Inconclusive,
+    Known,
+}
+
+const GROUPS: &[(Group, &str)] = &[
+    (Group::News, "Broken rules"),
+    (Group::Broken, "Could not be run"),
+    (Group::Deviates, "Recommendations missed"),
+    (Group::Inconclusive, "Could not be decided"),
+    (Group::Known, "Known deviations"),
+];
+
+impl Group {
+    fn of(cell: &Cell) -> Self {
+        match cell.verdict {
+            _ if cell.known.is_some() => Group::Known,
+            verdict if verdict.is_red() => Group::News,
+            CellVerdict::Broken => Group::Broken,
+            CellVerdict::Deviates => Group::Deviates,
+            _ => Group::Inconclusive,
+        }
+    }
+}
 
 pub(super) fn section(page: &Page<'_>) -> Markup {
-    let mut cells: Vec<&Cell> = text::remarkable(page.report).collect();
-    // What nobody knew comes first, and what was not decided last.
-    let rank = |c: &Cell| (!c.is_news(), c.known.is_some(), !c.verdict.is_red());
-    cells.sort_by_key(|c| rank(c));
+    let cells: Vec<&Cell> = text::remarkable(page.report).collect();
+    let group = |of: Group| cells.iter().copied().filter(move |c| Group::of(c) == of);
     html! {
         section #found aria-labelledby="found-title" {
             h2 #found-title { "Findings" }
@@ -22,7 +50,12 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
                     "Open one for what was seen, what was allowed, and how to see it again."
                 }
             }
-            @for cell in &cells { (article(page, cell)) }
+            @for (of, title) in GROUPS {
+                @if group(*of).next().is_some() {
+                    h3.group { (title) " " span.muted { (group(*of).count()) } }
+                    @for cell in group(*of) { (article(page, cell)) }
+                }
+            }
         }
     }
 }
@@ -40,7 +73,7 @@ fn article(page: &Page<'_>, cell: &Cell) -> Markup {
             div.body {
                 @if let Some(rule) = rule {
                     h4 { "The rule" }
-                    p { (rule.says) " " span.tag { (rule.force) } }
+                    p { (says(&rule.says)) " " span.tag { (rule.force) } }
                     (sources(rule))
                 }
                 @if let Some(known) = &cell.known {

@@ -106,7 +106,10 @@ fn row(page: &Page<'_>, rule: &ReportRule) -> Markup {
         tr data-rule=(rule.id) {
             th scope="row" data-says=(rule.says) data-source=(rule.source.join("; "))
                 data-force=(rule.force) {
-                a href=(format!("#rule:{}", rule.id)) { (rule.id) }
+                a href=(format!("#rule:{}", rule.id)) {
+                    // Where the column is narrow, names break behind their words.
+                    @for part in rule.id.split_inclusive(['.', '_', '-']) { (part) wbr; }
+                }
             }
             @for (i, link) in links.iter().enumerate() {
                 @let first = i == 0 || links[i - 1].adapter() != link.adapter();
@@ -119,7 +122,6 @@ fn row(page: &Page<'_>, rule: &ReportRule) -> Markup {
         }
     }
 }
-
 
 fn one(cell: &Cell, link: &ReportLink, first: bool) -> Markup {
     let word = cell.verdict.word();

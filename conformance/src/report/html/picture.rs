@@ -105,7 +105,9 @@ impl Picture<'_> {
 
     fn markup(&self) -> Markup {
         let width = LEFT + self.lanes.len() * self.lane_width + 130;
-        let height = self.bottom() + ROW;
+        // Calls that have not returned are told below the last event.
+        let open = (0..self.history.operations.len()).any(|i| self.end_of(i).is_none());
+        let height = self.bottom() + if open { ROW / 2 } else { 0 };
         let begin = self.rows.first().map_or(0, |r| r.time);
         html! {
             svg.lanes xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
@@ -186,12 +188,13 @@ impl Picture<'_> {
                 _ => None,
             })
         };
-        let arrivals = self.history.operations.iter().enumerate().filter_map(|(i, o)| match o.ret {
-            Some((_, Ret::Received(message))) => {
-                Some((sent(message)?, (o.process, self.row_of(i, Event::Return)?)))
-            }
-            _ => None,
-        });
+        let arrivals =
+            self.history.operations.iter().enumerate().filter_map(|(i, o)| match o.ret {
+                Some((_, Ret::Received(message))) => {
+                    Some((sent(message)?, (o.process, self.row_of(i, Event::Return)?)))
+                }
+                _ => None,
+            });
         arrivals.filter(|(from, to)| from.0 != to.0).collect()
     }
 
