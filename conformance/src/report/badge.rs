@@ -37,25 +37,22 @@ fn message(report: &Report) -> (String, &'static str) {
     let count =
         |verdict| report.cells.iter().filter(|c| c.verdict == verdict && c.known.is_none()).count();
     let known = report.cells.iter().filter(|c| c.known.is_some()).count();
-    let mut parts = Vec::new();
-    for verdict in [
-        CellVerdict::Fail,
-        CellVerdict::Hang,
-        CellVerdict::Crash,
-        CellVerdict::Broken,
-        CellVerdict::Deviates,
-        CellVerdict::Inconclusive,
-    ] {
-        if count(verdict) > 0 {
-            parts.push(format!("{} {}", count(verdict), verdict.word()));
-        }
-    }
-    if known > 0 {
-        parts.push(format!("{known} known"));
-    }
-    let colour = if report.cells.iter().any(super::Cell::is_news) {
+    let red = report.cells.iter().filter(|c| c.is_news()).count();
+    let counted = [
+        (red, "red"),
+        (count(CellVerdict::Broken), "broken"),
+        (count(CellVerdict::Deviates), "deviates"),
+        (count(CellVerdict::Inconclusive), "undecided"),
+        (known, "known"),
+    ];
+    let mut parts: Vec<String> = counted
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let colour = if red > 0 {
         "#b42318"
-    } else if count(CellVerdict::Broken) + count(CellVerdict::Pass) == 0 {
+    } else if count(CellVerdict::Pass) == 0 {
         "#6b7280"
     } else if parts.is_empty() {
         "#1a7f37"

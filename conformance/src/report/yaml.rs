@@ -28,3 +28,38 @@ pub fn yaml(report: &Report, link: &str, of_family: &str) -> Option<String> {
     }
     Some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_a_rule_sorted_and_nothing_that_changes_from_run_to_run() {
+        let cell = |rule: &str, why: &str, observed: &[&str]| {
+            serde_json::json!({
+                "link": "a/b", "rule": rule, "verdict": "observed", "why": why,
+                "evidence": why.len(), "observed": observed,
+            })
+        };
+        let mut report = Report {
+            format: Report::FORMAT.into(),
+            suite: "1".into(),
+            seed: 1,
+            level: "quick".into(),
+            environment: Default::default(),
+            links: Vec::new(),
+            rules: Vec::new(),
+            cells: Vec::new(),
+        };
+        for (rule, why) in [("send.z", "P17 at 0.3 µs"), ("send.a", "x"), ("receive.a", "y")] {
+            let cell = cell(rule, why, &["send: \"full\"", "send: closed", "send: \"full\""]);
+            report.cells.push(serde_json::from_value(cell).unwrap());
+        }
+        let observed = r#"observed: ["send: \"full\"", "send: closed"]"#;
+        let line = |rule| format!("{rule}: {{verdict: observed, {observed}}}\n");
+        let expected = line("send.a") + &line("send.z");
+        assert_eq!(yaml(&report, "a/b", "send"), Some(expected));
+        assert_eq!(yaml(&report, "a/b", "close"), None);
+        assert_eq!(yaml(&report, "nobody", "send"), None);
+    }
+}
