@@ -79,7 +79,7 @@ pub(super) fn by_statement() -> u8 {
         let cites = |r: &&Described| r.sources.contains(&Source::Statement(statement.id));
         let rules: Vec<&str> = all.iter().filter(cites).map(|r| r.id).collect();
         if rules.is_empty() {
-            println!("    no rule: see docs/statements.md");
+            println!("    no rule yet");
         }
         for rule in rules {
             println!("    {rule}");
