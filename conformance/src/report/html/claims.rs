@@ -47,13 +47,8 @@ const CLAIMS: &[Claim] = &[
 
 fn bytes(n: u32) -> String {
     match n {
-<<<<<<< HEAD
-        _ if n >= 1 << 20 && n % (1 << 20) == 0 => format!("{} MiB", n >> 20),
-        _ if n >= 1 << 10 && n % (1 << 10) == 0 => format!("{} KiB", n >> 10),
-=======
         _ if n >= 1 << 20 && n.is_multiple_of(1 << 20) => format!("{} MiB", n >> 20),
         _ if n >= 1 << 10 && n.is_multiple_of(1 << 10) => format!("{} KiB", n >> 10),
->>>>>>> refs/heads/report
         _ => format!("{n} bytes"),
     }
 }
