@@ -90,24 +90,24 @@ fn read_lines(text: &str) -> Result<(Option<Header>, History), HistoryError> {
 fn print_text(verdict: &Verdict, operations: usize) {
     match verdict {
         Verdict::Pass { deviations, .. } => {
-            println!("pass: the model explains all {operations} operations");
+            super::say!("pass: the model explains all {operations} operations");
             for deviation in deviations {
-                println!("deviates from {}: {deviation}", deviation.rule);
+                super::say!("deviates from {}: {deviation}", deviation.rule);
             }
         }
         Verdict::Fail(counterexample) => {
             let rule = counterexample.rule.rule();
             let says: Vec<&str> = rule.says.split_whitespace().collect();
-            println!("fail: {} [{}]", rule.id, rule.sources[0]);
-            println!("  {}", says.join(" "));
-            println!("  {counterexample}");
+            super::say!("fail: {} [{}]", rule.id, rule.sources[0]);
+            super::say!("  {}", says.join(" "));
+            super::say!("  {counterexample}");
             if let Some(pattern) = &counterexample.pattern {
-                println!("  {pattern}");
+                super::say!("  {pattern}");
             }
-            println!();
-            println!("{}", lanes::draw(&counterexample.history, Some(counterexample)));
+            super::say!("");
+            super::say!("{}", lanes::draw(&counterexample.history, Some(counterexample)));
         }
-        Verdict::Inconclusive(why) => println!("inconclusive: {why}"),
+        Verdict::Inconclusive(why) => super::say!("inconclusive: {why}"),
     }
 }
 
@@ -131,6 +131,6 @@ fn print_json(verdict: &Verdict) -> anyhow::Result<()> {
         }
         Verdict::Inconclusive(why) => serde_json::json!({ "verdict": "inconclusive", "why": why }),
     };
-    println!("{json}");
+    super::say!("{json}");
     Ok(())
 }

@@ -16,8 +16,8 @@ pub(super) fn merge(arguments: &MergeArguments) -> anyhow::Result<u8> {
     gather(&mut report, out)?;
     write(Some(&out.join("report.json")), &(serde_json::to_string_pretty(&report)? + "\n"))?;
     write(Some(&out.join("report.html")), &html::page(&report))?;
-    println!("{}", text::matrix(&report, false));
-    println!("report: {} and report.json", out.join("report.html").display());
+    super::say!("{}", text::matrix(&report, false));
+    super::say!("report: {} and report.json", out.join("report.html").display());
     Ok(WELL)
 }
 

@@ -9,6 +9,7 @@ mod report;
 mod rules;
 mod run;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -220,6 +221,19 @@ pub(crate) enum DiffFormat {
     Markdown,
     /// One self-contained page.
     Html,
+}
+
+/// Prints a line on standard output. Who reads it may have seen enough (`| head`): that ends the
+/// program, and is no error.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::program::print_line(format_args!($($text)*)) };
+}
+use say;
+
+fn print_line(text: std::fmt::Arguments<'_>) {
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(WELL.into());
+    }
 }
 
 /// All is well.

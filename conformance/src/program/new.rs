@@ -35,9 +35,11 @@ pub(super) fn new(arguments: &NewArguments) -> anyhow::Result<u8> {
     for (path, text) in FILES {
         write(&folder.join(path), &filled(text, &name))?;
     }
-    println!("{name}: a bounded channel, and tests that hold it against the model.");
-    println!("  cd {} && cargo test", folder.display());
-    println!("One rule is red: the channel has a mistake in it. docs/write-an-adapter.md goes on.");
+    super::say!("{name}: a bounded channel, and tests that hold it against the model.");
+    super::say!("  cd {} && cargo test", folder.display());
+    super::say!(
+        "One rule is red: the channel has a mistake in it. docs/write-an-adapter.md goes on."
+    );
     Ok(WELL)
 }
 

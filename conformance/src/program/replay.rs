@@ -15,7 +15,7 @@ pub(super) fn replay(file: &Path, run: bool) -> anyhow::Result<u8> {
     let replay = Replay::parse(&text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
     let history =
         replay.recorded().map_err(|e| anyhow::anyhow!("{}: history: {e}", file.display()))?;
-    println!("recorded, {}/{} by {}:", replay.adapter, replay.link, replay.way);
+    super::say!("recorded, {}/{} by {}:", replay.adapter, replay.link, replay.way);
     let mut code = judge(&ipc_model::check(&replay.profile, &history));
     if run {
         code = code.max(run_again(&replay)?);
@@ -26,18 +26,18 @@ pub(super) fn replay(file: &Path, run: bool) -> anyhow::Result<u8> {
 fn judge(verdict: &Verdict) -> u8 {
     match verdict {
         Verdict::Pass { .. } => {
-            println!("  pass: the model explains it");
+            super::say!("  pass: the model explains it");
             WELL
         }
         Verdict::Fail(counterexample) => {
-            println!("  {}: {counterexample}", counterexample.rule);
+            super::say!("  {}: {counterexample}", counterexample.rule);
             for line in lanes::draw(&counterexample.history, Some(counterexample)).lines() {
-                println!("    {line}");
+                super::say!("    {line}");
             }
             FAILS
         }
         Verdict::Inconclusive(why) => {
-            println!("  inconclusive: {why}");
+            super::say!("  inconclusive: {why}");
             INCONCLUSIVE
         }
     }
@@ -68,6 +68,6 @@ fn run_again(replay: &Replay) -> anyhow::Result<u8> {
             failed = Some(verdict);
         }
     }
-    println!("run again, {}/{}: it fails {failures} times of {AGAIN}", host.name, claim.link);
+    super::say!("run again, {}/{}: it fails {failures} times of {AGAIN}", host.name, claim.link);
     Ok(failed.as_ref().map_or(WELL, judge))
 }

@@ -57,15 +57,15 @@ fn select(glob: &str) -> anyhow::Result<Vec<Described>> {
 /// What shows and what breaks a rule of the link model; the other models are not run on links.
 fn shown(rule: &Described) {
     let Some(id) = RuleId::of(rule.id) else { return };
-    println!("    shown by  {}", scenarios_of(id).join(", "));
-    println!("    broken by {}", mutants_of(id).join(", "));
+    super::say!("    shown by  {}", scenarios_of(id).join(", "));
+    super::say!("    broken by {}", mutants_of(id).join(", "));
 }
 
 pub(super) fn list(glob: &str) -> anyhow::Result<u8> {
     for rule in select(glob)? {
         let sources: Vec<String> = rule.sources.iter().map(Source::to_string).collect();
-        println!("{}  [{}, {}]", rule.id, rule.force, sources.join("; "));
-        println!("    {}", says(rule.says));
+        super::say!("{}  [{}, {}]", rule.id, rule.force, sources.join("; "));
+        super::say!("    {}", says(rule.says));
         shown(&rule);
     }
     Ok(WELL)
@@ -75,14 +75,14 @@ pub(super) fn list(glob: &str) -> anyhow::Result<u8> {
 pub(super) fn by_statement() -> u8 {
     let all = catalogue::all();
     for statement in STATEMENTS {
-        println!("{}  {}", statement.id, statement.says);
+        super::say!("{}  {}", statement.id, statement.says);
         let cites = |r: &&Described| r.sources.contains(&Source::Statement(statement.id));
         let rules: Vec<&str> = all.iter().filter(cites).map(|r| r.id).collect();
         if rules.is_empty() {
-            println!("    no rule yet");
+            super::say!("    no rule yet");
         }
         for rule in rules {
-            println!("    {rule}");
+            super::say!("    {rule}");
         }
     }
     WELL
@@ -90,21 +90,21 @@ pub(super) fn by_statement() -> u8 {
 
 pub(super) fn explain(name: &str) -> anyhow::Result<u8> {
     for rule in select(name)? {
-        println!("{}\n\n  {}\n", rule.id, says(rule.says));
-        println!("    force     {}", rule.force);
-        println!("    kind      {}", rule.kind);
+        super::say!("{}\n\n  {}\n", rule.id, says(rule.says));
+        super::say!("    force     {}", rule.force);
+        super::say!("    kind      {}", rule.kind);
         for source in rule.sources {
             match source {
                 Source::Statement(id) => {
                     let text = statement(id).map_or("", |s| s.says);
-                    println!("    statement {id}: {text}");
+                    super::say!("    statement {id}: {text}");
                 }
-                Source::Clause(clause) => println!("    clause    {clause}"),
+                Source::Clause(clause) => super::say!("    clause    {clause}"),
             }
         }
         shown(&rule);
         if RuleId::of(rule.id).is_some() {
-            println!("\n  ipc-conform run --rule {}", rule.id);
+            super::say!("\n  ipc-conform run --rule {}", rule.id);
         }
     }
     Ok(WELL)

@@ -53,8 +53,8 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
         let (link, rule) = (&deviation.link, &deviation.rule);
         eprintln!("stale: {link} no longer deviates from {rule}: remove the deviation");
     }
-    println!("report: {} and report.json", out.join("report.html").display());
-    println!(
+    super::say!("report: {} and report.json", out.join("report.html").display());
+    super::say!(
         "seed {}, level {}, {:.1} s",
         report.seed,
         report.level,
@@ -293,7 +293,7 @@ fn write(report: &Report, out: &Path) -> anyhow::Result<()> {
 
 fn print(report: &Report, out: &Path) {
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    println!("{}", text::matrix(report, colours));
+    super::say!("{}", text::matrix(report, colours));
     let folder = out.display().to_string();
     let mut told: Vec<(&str, &str)> = Vec::new();
     for cell in text::remarkable(report) {
@@ -303,7 +303,7 @@ fn print(report: &Report, out: &Path) {
             continue;
         }
         told.push(reason);
-        println!("{}", text::explain(report, cell, &folder));
+        super::say!("{}", text::explain(report, cell, &folder));
     }
 }
 
@@ -333,7 +333,7 @@ pub(super) fn list() -> anyhow::Result<u8> {
         for claim in &host.claims {
             let p = &claim.profile;
             let between = if claim.processes { "processes" } else { "threads" };
-            println!(
+            super::say!(
                 "{:<34} {:<10} between {between}, capacity {}, {:?}, {:?} → {:?}",
                 format!("{}/{}", host.name, claim.link),
                 host.version,
