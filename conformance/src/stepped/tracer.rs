@@ -63,7 +63,7 @@ pub(super) struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { asleep: Duration::from_millis(400), running: Duration::from_millis(300) }
+        Self { asleep: Duration::from_millis(400), running: Duration::from_millis(10) }
     }
 }
 
