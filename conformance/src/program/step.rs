@@ -7,7 +7,6 @@ use clap::Args;
 use ipc_conformance::catalogue::{self, Selection};
 use ipc_conformance::temporary;
 
-
 /// What is stepped.
 #[derive(Args)]
 pub(crate) struct StepArguments {
@@ -20,6 +19,12 @@ pub(crate) struct StepArguments {
     /// Kills at every single instruction, not only where a death can be told apart.
     #[arg(long)]
     every: bool,
+    /// Schedules with at most so many preemptions.
+    #[arg(long, default_value_t = 1)]
+    preemptions: usize,
+    /// At most so many schedules of two calls; what is left out is counted, and is no pass.
+    #[arg(long, default_value_t = 1_000)]
+    cap: usize,
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
@@ -72,7 +77,7 @@ fn program(selection: &Selection) -> anyhow::Result<PathBuf> {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod stepped {
     use ipc_conformance::run::Host;
-    use ipc_conformance::stepped::{Extent, Finding, Outcome, Sweep, Trouble, crashes};
+    use ipc_conformance::stepped::{Extent, Finding, Outcome, Sweep, Trouble, run};
 
     use super::*;
 
@@ -99,8 +104,12 @@ mod stepped {
                 print(&sweep);
                 verdicts.push(sweep.verdict());
             };
-            let extent = Extent { every: arguments.every };
-            match crashes(program, claim, folder.path(), extent, &wanted, &mut tell) {
+            let extent = Extent {
+                every: arguments.every,
+                preemptions: arguments.preemptions,
+                cap: arguments.cap,
+            };
+            match run(program, claim, folder.path(), extent, &wanted, &mut tell) {
                 Ok(()) => {}
                 Err(Trouble::Refused(why)) => {
                     println!("  not-claimed: {why}");
@@ -116,19 +125,27 @@ mod stepped {
     }
 
     fn print(sweep: &Sweep) {
+        let figures = if sweep.name.starts_with("schedule.") {
+            let left = sweep.left_out;
+            format!("{} schedules, {left} left out and what follows from them", sweep.points)
+        } else {
+            format!(
+                "{} instructions, {} shared reads, {} shared writes, {} system calls{}; {} \
+                 points, {} worlds",
+                sweep.instructions,
+                sweep.reads,
+                sweep.writes,
+                sweep.calls,
+                if sweep.repeats { "" } else { " (NOT the same twice)" },
+                sweep.points,
+                sweep.times.len(),
+            )
+        };
         println!(
-            "  {:<13} {} on {}: {} instructions, {} shared reads, {} shared writes, {} system \
-             calls{}; {} points, {} worlds, {:.2} ms each in the median, {:.1} s",
+            "  {:<13} {} on {}: {figures}, {:.2} ms each in the median, {:.1} s",
             sweep.verdict(),
             sweep.name,
             sweep.state,
-            sweep.instructions,
-            sweep.reads,
-            sweep.writes,
-            sweep.calls,
-            if sweep.repeats { "" } else { " (NOT the same twice)" },
-            sweep.points,
-            sweep.times.len(),
             sweep.median().as_secs_f64() * 1e3,
             sweep.elapsed.as_secs_f64(),
         );
@@ -150,14 +167,7 @@ mod stepped {
     }
 
     fn show(outcome: &Outcome, count: usize, what: &str) {
-        let place = match (outcome.position, outcome.address) {
-            (Some(position), Some(address)) => {
-                format!("before instruction {position} at {address:#x}")
-            }
-            (Some(position), None) => format!("behind its last instruction, {position}"),
-            (None, _) => "asleep in its call".into(),
-        };
-        println!("      {count} that {what}; the first: killed {place}; {}", outcome.words);
+        println!("      {count} that {what}; the first: {}; {}", outcome.how, outcome.words);
         match &outcome.finding {
             Finding::Forbidden(counterexample) => {
                 println!("        {}: {counterexample}", counterexample.rule);

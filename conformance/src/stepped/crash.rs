@@ -260,7 +260,8 @@ fn trace(tracer: &mut Tracer, plan: &Plan<'_>, setup: &Setup) -> Result<Trace, T
     let (trace, progress) = match plan.victim {
         Victim::Connect { .. } => {
             let pid = world.pid(plan.victim.process());
-            let trace = super::trace::through(world.tracer, pid, Default::default())?;
+            let trace =
+                super::trace::through(world.tracer, pid, Default::default(), Default::default())?;
             world.connected(plan.victim.process())?;
             (trace, Progress::Returned(Answer::Done))
         }
@@ -332,9 +333,13 @@ fn kill_at(
         (None, Verdict::Inconclusive(why)) => Finding::Odd(why),
         (None, Verdict::Pass { .. }) => Finding::Allowed,
     };
-    let address = position.and_then(|p| trace.path.get(p)).copied();
+    let how = match position.map(|p| (p, trace.path.get(p))) {
+        Some((p, Some(at))) => format!("killed before its instruction {p} at {at:#x}"),
+        Some((p, None)) => format!("killed behind its last instruction, {p}"),
+        None => "killed asleep in its call".into(),
+    };
     let script = if script == Script::Alone { "alone" } else { "rejoin" };
-    Ok(Outcome { position, address, words: format!("{script}: {}", words.join(", ")), finding })
+    Ok(Outcome { how, words: format!("{script}: {}", words.join(", ")), finding })
 }
 
 fn survive(

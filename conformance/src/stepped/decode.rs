@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use iced_x86::{
-    Decoder, DecoderOptions, Instruction, InstructionInfoFactory, InstructionInfoOptions, Mnemonic,
-    OpAccess, Register, UsedMemory,
+    Decoder, DecoderOptions, InstructionInfoFactory, InstructionInfoOptions, Mnemonic, OpAccess,
+    Register, UsedMemory,
 };
 use libc::user_regs_struct as Registers;
 
@@ -14,8 +14,6 @@ pub(super) struct Decoded {
     /// What it is besides its memory accesses.
     pub(super) kind: Kind,
     memory: Vec<UsedMemory>,
-    /// Its text, for people.
-    pub(super) instruction: Instruction,
 }
 
 /// The instructions that the stepper treats in a way of their own.
@@ -88,11 +86,7 @@ fn decode(factory: &mut InstructionInfoFactory, bytes: &[u8], address: u64) -> D
     };
     let info = factory.info_options(&instruction, InstructionInfoOptions::NONE);
     let touches = |m: &&UsedMemory| m.access() != OpAccess::NoMemAccess;
-    Decoded {
-        kind,
-        memory: info.used_memory().iter().filter(touches).copied().collect(),
-        instruction,
-    }
+    Decoded { kind, memory: info.used_memory().iter().filter(touches).copied().collect() }
 }
 
 impl Decoded {
@@ -114,11 +108,6 @@ impl Decoded {
             let length = memory.memory_size().size().max(1) as u64;
             Some(Reach { address, length, writes })
         })
-    }
-
-    /// The instruction in the notation of its vendor.
-    pub(super) fn text(&self) -> String {
-        self.instruction.to_string()
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod actor;
 mod control;
 mod crash;
 mod decode;
+mod schedule;
 mod shared;
 mod trace;
 mod tracer;
@@ -44,14 +45,12 @@ pub enum Trouble {
     Refused(String),
 }
 
-/// What came of one kill.
+/// What came of one world.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The number of the instruction that would have been next; `None`: asleep in its call.
-    pub position: Option<usize>,
-    /// The address of that instruction.
-    pub address: Option<u64>,
-    /// What the survivors were told, in short.
+    /// Who stood where, and what was done there.
+    pub how: String,
+    /// What the processes were told, in short.
     pub words: String,
     /// What the model says to that.
     pub finding: Finding,
@@ -68,7 +67,7 @@ pub enum Finding {
     Odd(String),
 }
 
-/// What came of killing one operation at every point.
+/// What came of killing one operation at every point, or of all schedules of two.
 #[derive(Clone, Debug, Default)]
 pub struct Sweep {
     /// `crash.<operation>.every-instruction`.
@@ -85,9 +84,11 @@ pub struct Sweep {
     pub calls: usize,
     /// Whether a second trace was the same, instruction by instruction.
     pub repeats: bool,
-    /// How many points it was killed at.
+    /// How many points it was killed at, or schedules were run.
     pub points: usize,
-    /// What the survivors were told, and how often.
+    /// Schedules that the cap left out, without those that would follow from them.
+    pub left_out: usize,
+    /// What the processes were told, and how often.
     pub outcomes: Counts,
     /// Worlds whose history the model does not explain.
     pub forbidden: Vec<Outcome>,
@@ -120,7 +121,7 @@ impl Sweep {
             Some(Trouble::Refused(_)) => "not-claimed",
             Some(Trouble::Broken(_)) => "broken",
             Some(Trouble::Diverged(_)) => "inconclusive",
-            None if !self.odd.is_empty() => "inconclusive",
+            None if !self.odd.is_empty() || self.left_out > 0 || !self.repeats => "inconclusive",
             None => "pass",
         }
     }
@@ -134,17 +135,27 @@ impl Sweep {
 }
 
 /// How much is swept.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Extent {
     /// Every instruction, not only those at which a death can be told apart.
     pub every: bool,
+    /// Schedules with at most so many preemptions.
+    pub preemptions: usize,
+    /// At most so many schedules of two calls.
+    pub cap: usize,
 }
 
-/// Sweeps every operation of one link, and tells each result as it comes.
+impl Default for Extent {
+    fn default() -> Self {
+        Self { every: false, preemptions: 1, cap: 1_000 }
+    }
+}
+
+/// Sweeps every operation of one link, explores its schedules, and tells each result as it comes.
 ///
 /// # Errors
 /// Why no operation could be swept at all.
-pub fn crashes(
+pub fn run(
     program: &Path,
     claim: &Claim,
     folder: &Path,
@@ -164,6 +175,14 @@ pub fn crashes(
         let plan = Plan { claim, place, victim, waiting, every: extent.every };
         if wanted(&plan.name()) {
             tell(crash::sweep(&mut tracer, &plan));
+        }
+    }
+    for duel in schedule::duels(&claim.profile) {
+        let place = Place { name: name.clone(), folder: folder.to_path_buf() };
+        let Extent { preemptions, cap, .. } = extent;
+        let plan = schedule::Plan { claim, place, duel, preemptions, cap };
+        if wanted(&plan.name()) {
+            tell(schedule::explore(&mut tracer, &plan));
         }
     }
     Ok(())

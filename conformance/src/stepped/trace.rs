@@ -12,6 +12,21 @@ use super::tracer::{Patience, Sleep, Stop, Tracer};
 /// Above so many instructions an operation is not stepped to its end.
 pub(super) const LONGEST: usize = 200_000;
 
+/// When an operation is given up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// After so many instructions.
+    pub(super) instructions: usize,
+    /// After saying so many times that it waits.
+    pub(super) pauses: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { instructions: LONGEST, pauses: usize::MAX }
+    }
+}
+
 /// An operation, instruction by instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trace {
@@ -40,7 +55,7 @@ pub(super) enum Ending {
     Asleep(Sleep),
     /// It died by itself: signal or exit code.
     Gone(Result<i32, nix::sys::signal::Signal>),
-    /// It was given up after [`LONGEST`] instructions.
+    /// It was given up: see [`Limits`].
     TooLong,
 }
 
@@ -58,7 +73,12 @@ pub(super) struct Access {
 }
 
 /// Steps from where the process stands at [`Meeting::Begin`] to the end of its operation.
-pub(super) fn through(tracer: &mut Tracer, pid: Pid, patience: Patience) -> Result<Trace, Trouble> {
+pub(super) fn through(
+    tracer: &mut Tracer,
+    pid: Pid,
+    patience: Patience,
+    limits: Limits,
+) -> Result<Trace, Trouble> {
     let mut shared = Shared::of(pid).map_err(Trouble::Broken)?;
     let mut trace = Trace {
         path: Vec::new(),
@@ -68,7 +88,7 @@ pub(super) fn through(tracer: &mut Tracer, pid: Pid, patience: Patience) -> Resu
         pauses: Vec::new(),
         end: Ending::TooLong,
     };
-    while trace.path.len() < LONGEST {
+    while trace.path.len() < limits.instructions && trace.pauses.len() < limits.pauses {
         let registers = tracer.registers(pid)?;
         let decoded = tracer.instruction(pid, registers.rip)?;
         let (position, kind) = (trace.path.len(), decoded.kind);

@@ -76,6 +76,8 @@ pub(super) struct Tracer {
     planted: HashMap<(Pid, u64), i64>,
     /// The processes that are alive and ours.
     alive: Vec<Pid>,
+    /// Those that have been told to stop, and came to another stop first.
+    halting: Vec<Pid>,
 }
 
 impl Tracer {
@@ -94,7 +96,8 @@ impl Tracer {
         let zygote = exec(program, log, &page)?;
         drop(page);
         let (planted, decoding) = (HashMap::new(), Decoding::default());
-        let mut tracer = Self { zygote, control, decoding, planted, alive: vec![zygote] };
+        let mut tracer =
+            Self { zygote, control, decoding, planted, alive: vec![zygote], halting: Vec::new() };
         tracer.settle()?;
         Ok(tracer)
     }
@@ -213,8 +216,15 @@ impl Tracer {
 
     /// The same, with patience of the caller's.
     pub(super) fn run(&mut self, pid: Pid, patience: Patience) -> Result<Stop, Trouble> {
-        ptrace::cont(pid, None).map_err(broken("PTRACE_CONT"))?;
-        self.attend(pid, patience)
+        loop {
+            ptrace::cont(pid, None).map_err(broken("PTRACE_CONT"))?;
+            match self.attend(pid, patience)? {
+                Stop::Signal(Signal::SIGSTOP) if self.halting.contains(&pid) => {
+                    self.halting.retain(|p| *p != pid);
+                }
+                stop => return Ok(stop),
+            }
+        }
     }
 
     /// One instruction, which does not enter the kernel.
@@ -266,6 +276,18 @@ impl Tracer {
                 None => {}
             }
         }
+    }
+
+    /// Stops a process that runs. It may come to another stop first.
+    pub(super) fn halt(&mut self, pid: Pid) -> Result<Stop, Trouble> {
+        kill(pid, Signal::SIGSTOP).map_err(broken("kill"))?;
+        let status = waitpid(pid, Some(WaitPidFlag::__WALL)).map_err(broken("waitpid"))?;
+        let stop = self.stop(pid, status)?;
+        if stop != Stop::Signal(Signal::SIGSTOP) {
+            // The signal is still on its way, and says nothing when it arrives.
+            self.halting.push(pid);
+        }
+        Ok(stop)
     }
 
     fn stop(&mut self, pid: Pid, status: WaitStatus) -> Result<Stop, Trouble> {
@@ -333,6 +355,7 @@ impl Tracer {
 
     fn forget(&mut self, pid: Pid) {
         self.alive.retain(|p| *p != pid);
+        self.halting.retain(|p| *p != pid);
         self.planted.retain(|(p, _), _| *p != pid);
     }
 

@@ -1,11 +1,14 @@
 //! A world: one link, freshly created, and the actors on it; and the history of what they do.
 
+use std::time::Duration;
+
 use ipc_model::{History, Message, Mode, Op, Operation, Process, Refusal, Ret};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::Trouble;
 use super::control::{Answer, Command, Meeting, SLOTS};
-use super::trace::{self, Ending, Trace};
+use super::trace::{self, Ending, Limits, Trace};
 use super::tracer::{Patience, Stop, Tracer};
 use crate::adapter::{Place, Role};
 
@@ -46,6 +49,8 @@ struct Actor {
     slot: usize,
     /// The call it is in, by its place in the history.
     open: Option<usize>,
+    /// It sleeps in its call, and has not been stopped.
+    asleep: bool,
 }
 
 /// One world.
@@ -108,7 +113,13 @@ impl<'t> World<'t> {
             Stop::Forked(pid) => {
                 reach(self.tracer, self.creator, Meeting::Idle)?;
                 reach(self.tracer, pid, Meeting::Idle)?;
-                self.actors.push(Actor { pid, process: role.process, slot, open: None });
+                self.actors.push(Actor {
+                    pid,
+                    process: role.process,
+                    slot,
+                    open: None,
+                    asleep: false,
+                });
                 Ok(())
             }
             Stop::Meeting(Meeting::Idle) => self.carried_out(CREATOR, "address"),
@@ -198,6 +209,34 @@ impl<'t> World<'t> {
         self.progress(process, stop)
     }
 
+    /// Whether the actor is in a call.
+    pub(super) fn is_in_call(&self, process: Process) -> bool {
+        self.actor(process).open.is_some()
+    }
+
+    /// Lets the actor go on with its call for a while. One that does not come to its end is
+    /// stopped where it spins, or left asleep.
+    pub(super) fn go_on(&mut self, process: Process) -> Result<Progress, Trouble> {
+        let short = Patience { asleep: Duration::from_millis(150), ..Patience::default() };
+        let pid = self.pid(process);
+        let asleep = std::mem::take(&mut self.actor_mut(process).asleep);
+        let stop = match asleep {
+            true => self.tracer.attend(pid, short)?,
+            false => self.tracer.run(pid, short)?,
+        };
+        let stop = match stop {
+            Stop::Spins => self.tracer.halt(pid)?,
+            stop => stop,
+        };
+        match stop {
+            Stop::Signal(Signal::SIGSTOP) => Ok(Progress::Spins),
+            stop => {
+                self.actor_mut(process).asleep = matches!(stop, Stop::Asleep(_));
+                self.progress(process, stop)
+            }
+        }
+    }
+
     /// The same for an actor that has been let go before, and may have moved since.
     pub(super) fn look(
         &mut self,
@@ -212,7 +251,7 @@ impl<'t> World<'t> {
     /// Steps through the call that the actor stands at the beginning of.
     pub(super) fn trace(&mut self, process: Process) -> Result<(Trace, Progress), Trouble> {
         let pid = self.pid(process);
-        let trace = trace::through(self.tracer, pid, Patience::default())?;
+        let trace = trace::through(self.tracer, pid, Patience::default(), Limits::default())?;
         let stop = match &trace.end {
             Ending::Returned => Stop::Meeting(Meeting::End),
             Ending::Asleep(sleep) => Stop::Asleep(*sleep),
