@@ -160,7 +160,7 @@ impl Control {
         // SAFETY: inside the mapping (C1) by the check above, and the slot is ours now (C2).
         unsafe { at.copy_from_nonoverlapping(length.as_ptr(), 4) };
         // SAFETY: as before; the length was checked against the slot's.
-        unsafe { at.add(4).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        unsafe { at.wrapping_add(4).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl Control {
         unsafe { at.copy_to_nonoverlapping(length.as_mut_ptr(), 4) };
         let mut bytes = vec![0; (u32::from_le_bytes(length) as usize).min(SLOT - 4)];
         // SAFETY: as before; the length was cut to the slot's.
-        unsafe { at.add(4).copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
+        unsafe { at.wrapping_add(4).copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
         serde_json::from_slice(&bytes).map_err(|e| format!("slot {slot}: {e}"))
     }
 }
