@@ -17,6 +17,8 @@ pub mod protocol;
 pub mod replay;
 pub mod report;
 pub mod run;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod stepped;
 pub mod suite;
 mod talk;
 pub mod temporary;
@@ -35,6 +37,16 @@ pub const NOT_NEEDED: &str = "no run needed it";
 /// `ipc-conform`, where the environment says so, and otherwise a test binary in which every rule
 /// of every link is a test of its own, for `cargo test` and cargo-nextest.
 pub fn main(adapter: &dyn adapter::Adapter) -> ExitCode {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if let Ok(descriptor) = std::env::var(protocol::ZYGOTE_VARIABLE) {
+        return match stepped::actor::serve(adapter, &descriptor) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("{}: {why}", adapter.name());
+                ExitCode::from(2)
+            }
+        };
+    }
     let result = if let Ok(task) = std::env::var(protocol::WORKER_VARIABLE) {
         host::work(adapter, &task).map_err(|e| e.to_string())
     } else if std::env::var_os(protocol::HOST_VARIABLE).is_some() {

@@ -127,3 +127,6 @@ pub struct WorkerTask {
 pub const HOST_VARIABLE: &str = "IPC_CONFORM_HOST";
 /// Set to a [`WorkerTask`] for an adapter that is to be a worker.
 pub const WORKER_VARIABLE: &str = "IPC_CONFORM_WORKER";
+/// Set to the number of an inherited descriptor, the control page's, for an adapter that is to be
+/// the zygote of stepped runs.
+pub const ZYGOTE_VARIABLE: &str = "IPC_CONFORM_ZYGOTE";

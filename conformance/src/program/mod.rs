@@ -8,6 +8,7 @@ mod replay;
 mod report;
 mod rules;
 mod run;
+mod step;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ enum Command {
         #[arg(long)]
         run: bool,
     },
+    /// Steps through a link's own program, and kills it at every point.
+    Step(step::StepArguments),
     /// Decides whether a recorded history is legal.
     Check(CheckArguments),
     /// Writes a test crate: a small link with a mistake in it, every rule a test.
@@ -256,6 +259,7 @@ impl Arguments {
             Some(Command::Explain { rule }) => rules::explain(&rule),
             Some(Command::Run(arguments)) => run::run(&arguments),
             Some(Command::Replay { file, run }) => replay::replay(&file, run),
+            Some(Command::Step(arguments)) => step::step(&arguments),
             Some(Command::Check(arguments)) => check::check(&arguments),
             Some(Command::New(arguments)) => new::new(&arguments),
             Some(Command::Report(arguments)) => report::report(&arguments),

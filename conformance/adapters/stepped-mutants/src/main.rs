@@ -1,0 +1,113 @@
+//! Shared-memory links that are broken on purpose, beside one that is not: what stepped runs must
+//! find, and what they must not.
+
+mod queue;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ipc_conformance::adapter::{
+    Adapter, Address, Claim, Created, Delivery, Endpoint, Failure, Parcel, Place, Role,
+};
+use ipc_model::{Capacity, Holders, Modes, Notice, Profile, Size};
+use queue::{CAPACITY, Defect, LARGEST, Queue};
+
+struct Mutants;
+
+/// Removes the file when it is dropped.
+struct File(PathBuf);
+
+struct End {
+    queue: Queue,
+}
+
+impl Adapter for Mutants {
+    fn name(&self) -> String {
+        "stepped-mutants".into()
+    }
+
+    fn version(&self) -> String {
+        env!("CARGO_PKG_VERSION").into()
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let claim = |defect: Defect| {
+            let modes = Modes { blocking: false, nonblocking: true, timed: false };
+            let profile = Profile {
+                capacity: Capacity::Bounded(CAPACITY),
+                size: Size::UpTo(LARGEST as u32),
+                senders: if defect.has_many_senders() { Holders::Many } else { Holders::One },
+                receivers: Holders::One,
+                send: modes,
+                receive: modes,
+                sender_closed: Notice::Silent,
+                receiver_closed: Notice::Silent,
+                sender_killed: Some(Notice::Silent),
+                receiver_killed: Some(Notice::Silent),
+                ..Profile::default()
+            };
+            Claim::between_processes(defect.name(), profile).documented(defect.says())
+        };
+        Defect::ALL.into_iter().map(claim).collect()
+    }
+
+    fn create(&self, _: &str, place: &Place) -> Result<Box<dyn Created>, Failure> {
+        let path = path(place);
+        Queue::create(&path).map_err(Failure::other)?;
+        Ok(Box::new(File(path)))
+    }
+
+    fn connect(
+        &self,
+        link: &str,
+        address: &Address,
+        _: Role,
+    ) -> Result<Box<dyn Endpoint>, Failure> {
+        let defect = Defect::ALL.into_iter().find(|d| d.name() == link);
+        let defect = defect.ok_or_else(|| Failure::Other(format!("no link {link}")))?;
+        let queue = Queue::open(address.text.as_ref(), defect).map_err(Failure::other)?;
+        Ok(Box::new(End { queue }))
+    }
+
+    fn remove(&self, _: &str, place: &Place) {
+        drop(File(path(place)));
+    }
+}
+
+fn path(place: &Place) -> PathBuf {
+    place.folder.join(&place.name)
+}
+
+impl Created for File {
+    fn endpoint(&mut self, _: Role) -> Result<Box<dyn Endpoint>, Failure> {
+        Err(Failure::Unsupported)
+    }
+
+    fn address(&mut self, _: Role) -> Result<Address, Failure> {
+        Ok(Address::named(self.0.to_string_lossy()))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // Where it fails, the file is not there.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Endpoint for End {
+    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
+        if parcel.bytes.len() > LARGEST {
+            return Err(Failure::TooBig);
+        }
+        if self.queue.put(parcel.bytes) { Ok(()) } else { Err(Failure::Full) }
+    }
+
+    fn try_receive(&mut self, _: Option<ipc_model::Process>) -> Result<Delivery, Failure> {
+        self.queue.take().map(Delivery::from).ok_or(Failure::Empty)
+    }
+}
+
+fn main() -> ExitCode {
+    ipc_conformance::main(&Mutants)
+}

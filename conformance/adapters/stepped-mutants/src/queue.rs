@@ -1,0 +1,218 @@
+//! One queue of two slots in a mapped file, and the defects that it can be given.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU8, AtomicU32};
+
+use memmap2::MmapRaw;
+
+/// Messages that the queue holds.
+pub(crate) const CAPACITY: u32 = 2;
+
+/// The longest message.
+pub(crate) const LARGEST: usize = 16;
+
+// Offsets into the file: each word in a cache line of its own.
+const HEAD: usize = 0;
+const TAIL: usize = 64;
+const LOCK: usize = 128;
+const COUNT: usize = 192;
+const SLOTS: usize = 256;
+const SLOT: usize = 32;
+const LENGTH: usize = SLOTS + SLOT * CAPACITY as usize;
+
+/// What is wrong with the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Defect {
+    /// Nothing, with one sender and one receiver.
+    None,
+    /// The message is announced before its bytes are there.
+    PublishesFirst,
+    /// Nothing keeps two senders apart.
+    Unlocked,
+    /// The lock is looked at, and then set.
+    TestThenSet,
+    /// The lock dies with its holder.
+    HeldAtDeath,
+    /// How many there are and where they end are two words, written one after the other.
+    TwoWords,
+}
+
+impl Defect {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::None,
+        Self::PublishesFirst,
+        Self::Unlocked,
+        Self::TestThenSet,
+        Self::HeldAtDeath,
+        Self::TwoWords,
+    ];
+
+    /// The name of the link that has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "sound",
+            Self::PublishesFirst => "publishes-first",
+            Self::Unlocked => "unlocked",
+            Self::TestThenSet => "test-then-set",
+            Self::HeldAtDeath => "held-at-death",
+            Self::TwoWords => "two-words",
+        }
+    }
+
+    /// What is wrong, in words.
+    pub(crate) fn says(self) -> &'static str {
+        match self {
+            Self::None => "nothing is wrong with it",
+            Self::PublishesFirst => "it announces a message before its bytes are written",
+            Self::Unlocked => "it keeps senders apart by nothing",
+            Self::TestThenSet => "its lock is tested and then set, not at once",
+            Self::HeldAtDeath => "its spin lock stays locked when its holder dies",
+            Self::TwoWords => "its end and its count are written one after the other",
+        }
+    }
+
+    /// Whether it claims to take several senders.
+    pub(crate) fn has_many_senders(self) -> bool {
+        matches!(self, Self::Unlocked | Self::TestThenSet | Self::HeldAtDeath)
+    }
+}
+
+/// The queue, mapped.
+///
+/// Invariant (Q1): the mapping is [`LENGTH`] bytes long, and accessed only through atomics.
+pub(crate) struct Queue {
+    map: MmapRaw,
+    defect: Defect,
+}
+
+impl Queue {
+    /// Makes the file, all zeroes: an empty queue.
+    pub(crate) fn create(path: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        file.set_len(LENGTH as u64)
+    }
+
+    /// Maps the file.
+    pub(crate) fn open(path: &Path, defect: Defect) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let map = MmapRaw::map_raw(&file)?;
+        if map.len() < LENGTH {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Self { map, defect })
+    }
+
+    fn word(&self, at: usize) -> &AtomicU32 {
+        assert!(at + 4 <= LENGTH && at.is_multiple_of(4));
+        let word = self.map.as_mut_ptr().wrapping_add(at).cast::<u32>();
+        // SAFETY: inside the mapping and aligned, by the assertion; only atomics touch it (Q1).
+        unsafe { AtomicU32::from_ptr(word) }
+    }
+
+    fn byte(&self, at: usize) -> &AtomicU8 {
+        assert!(at < LENGTH);
+        let byte = self.map.as_mut_ptr().wrapping_add(at);
+        // SAFETY: inside the mapping by the assertion; only atomics touch it (Q1).
+        unsafe { AtomicU8::from_ptr(byte) }
+    }
+
+    /// Puts a message in, if there is room.
+    pub(crate) fn put(&self, bytes: &[u8]) -> bool {
+        self.lock();
+        let room = match self.defect {
+            Defect::TwoWords => self.put_counted(bytes),
+            _ => self.put_between(bytes),
+        };
+        self.unlock();
+        room
+    }
+
+    fn put_between(&self, bytes: &[u8]) -> bool {
+        let tail = self.word(TAIL).load(Relaxed);
+        let head = self.word(HEAD).load(Acquire);
+        if tail.wrapping_sub(head) >= CAPACITY {
+            return false;
+        }
+        if self.defect == Defect::PublishesFirst {
+            self.word(TAIL).store(tail.wrapping_add(1), Release);
+            self.fill(tail, bytes);
+        } else {
+            self.fill(tail, bytes);
+            self.word(TAIL).store(tail.wrapping_add(1), Release);
+        }
+        true
+    }
+
+    fn put_counted(&self, bytes: &[u8]) -> bool {
+        let tail = self.word(TAIL).load(Relaxed);
+        if self.word(COUNT).load(Acquire) >= CAPACITY {
+            return false;
+        }
+        self.fill(tail, bytes);
+        self.word(TAIL).store(tail.wrapping_add(1), Release);
+        self.word(COUNT).fetch_add(1, Release);
+        true
+    }
+
+    /// Takes the oldest message out, if there is one.
+    pub(crate) fn take(&self) -> Option<Vec<u8>> {
+        if self.defect == Defect::TwoWords {
+            let count = self.word(COUNT).load(Acquire);
+            if count == 0 {
+                return None;
+            }
+            let oldest = self.word(TAIL).load(Acquire).wrapping_sub(count);
+            let bytes = self.copy(oldest);
+            self.word(COUNT).fetch_sub(1, Release);
+            return Some(bytes);
+        }
+        let head = self.word(HEAD).load(Relaxed);
+        if self.word(TAIL).load(Acquire) == head {
+            return None;
+        }
+        let bytes = self.copy(head);
+        self.word(HEAD).store(head.wrapping_add(1), Release);
+        Some(bytes)
+    }
+
+    fn fill(&self, position: u32, bytes: &[u8]) {
+        let slot = SLOTS + SLOT * (position % CAPACITY) as usize;
+        self.word(slot).store(bytes.len() as u32, Relaxed);
+        for (i, byte) in bytes.iter().enumerate() {
+            self.byte(slot + 4 + i).store(*byte, Relaxed);
+        }
+    }
+
+    fn copy(&self, position: u32) -> Vec<u8> {
+        let slot = SLOTS + SLOT * (position % CAPACITY) as usize;
+        let length = (self.word(slot).load(Relaxed) as usize).min(LARGEST);
+        (0..length).map(|i| self.byte(slot + 4 + i).load(Relaxed)).collect()
+    }
+
+    fn lock(&self) {
+        match self.defect {
+            Defect::TestThenSet => {
+                while self.word(LOCK).load(Acquire) != 0 {
+                    std::hint::spin_loop();
+                }
+                self.word(LOCK).store(1, Relaxed);
+            }
+            Defect::HeldAtDeath => {
+                while self.word(LOCK).compare_exchange(0, 1, Acquire, Relaxed).is_err() {
+                    std::hint::spin_loop();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn unlock(&self) {
+        if matches!(self.defect, Defect::TestThenSet | Defect::HeldAtDeath) {
+            self.word(LOCK).store(0, Release);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The adapter's side: the zygote, the creator that it forks for each world, and the actors that
+//! the creator forks.
+//!
+//! An actor is a fork instead of a program of its own because a fork costs a tenth of an exec,
+//! and is laid out like its parent: an address means the same in every world. What exec would
+//! have closed, an actor closes itself.
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use ipc_model::{Message, Mode, Op};
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::unistd::{ForkResult, fork};
+
+use super::control::{Answer, Command, Control, Meeting, meet};
+use crate::adapter::{Adapter, Address, Created, Endpoint, Failure, Parcel, Role};
+use crate::payload;
+
+/// Is the zygote: serves until told to finish. `descriptor` is the control page's.
+pub(crate) fn serve(adapter: &dyn Adapter, descriptor: &str) -> Result<(), Failure> {
+    let descriptor: RawFd = descriptor.parse().map_err(Failure::other)?;
+    // SAFETY: the controller opened it for us and nobody else in this process knows it.
+    let file = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    let control = Control::map(&file, true).map_err(Failure::other)?;
+    drop(file);
+    // Children end without being waited for: whoever could wait is gone, or is being stepped.
+    reap_automatically(SigHandler::SigIgn)?;
+    loop {
+        match next(&control, 0)? {
+            Command::Fork { slot } => {
+                if let ForkResult::Child = fork_alone()? {
+                    return create(adapter, &control, slot);
+                }
+                answer(&control, 0, &Answer::Done)?;
+            }
+            Command::Remove { link, place } => {
+                adapter.remove(&link, &place);
+                answer(&control, 0, &Answer::Done)?;
+            }
+            Command::Finish => return Ok(()),
+            other => return Err(Failure::Other(format!("{other:?} is nothing for the zygote"))),
+        }
+    }
+}
+
+fn reap_automatically(handler: SigHandler) -> Result<(), Failure> {
+    // SAFETY: neither ignoring nor the default runs code of ours in a handler.
+    unsafe { signal(Signal::SIGCHLD, handler) }.map_err(Failure::other)?;
+    Ok(())
+}
+
+fn fork_alone() -> Result<ForkResult, Failure> {
+    // SAFETY: the adapter's program has this one thread (the controller gives up when it sees
+    // another), so no lock is held by a thread that the child does not have.
+    unsafe { fork() }.map_err(Failure::other)
+}
+
+fn next(control: &Control, slot: usize) -> Result<Command, Failure> {
+    meet(Meeting::Idle);
+    control.read(slot).map_err(Failure::Other)
+}
+
+fn answer(control: &Control, slot: usize, answer: &Answer) -> Result<(), Failure> {
+    control.write(slot, answer).map_err(Failure::Other)
+}
+
+fn answer_of<T>(result: &Result<T, Failure>) -> Answer {
+    match result {
+        Ok(_) => Answer::Done,
+        Err(failure) => Answer::of(failure.clone()),
+    }
+}
+
+/// Is the creator of one world.
+fn create(adapter: &dyn Adapter, control: &Control, slot: usize) -> Result<(), Failure> {
+    let mut held: Option<(String, Box<dyn Created>)> = None;
+    let absent = || Failure::Other("no link has been created".into());
+    loop {
+        match next(control, slot)? {
+            Command::Create { link, place } => {
+                meet(Meeting::Begin);
+                let created = adapter.create(&link, &place);
+                meet(Meeting::End);
+                answer(control, slot, &answer_of(&created))?;
+                held = created.ok().map(|created| (link, created));
+            }
+            Command::Admit { role, slot: theirs } => {
+                let (link, created) = held.as_mut().ok_or_else(absent)?;
+                let address = created.address(role);
+                answer(control, slot, &answer_of(&address))?;
+                if let Ok(address) = address
+                    && let ForkResult::Child = fork_alone()?
+                {
+                    let link = link.clone();
+                    // Dropping it would remove the link, which is the creator's business.
+                    std::mem::forget(held);
+                    return act(adapter, control, theirs, &link, &address, role);
+                }
+            }
+            Command::HandOver => {
+                held.as_mut().ok_or_else(absent)?.1.hand_over();
+                answer(control, slot, &Answer::Done)?;
+            }
+            Command::Finish => return Ok(()),
+            other => return Err(Failure::Other(format!("{other:?} is nothing for the creator"))),
+        }
+    }
+}
+
+/// Is an actor: one process of a scenario.
+fn act(
+    adapter: &dyn Adapter,
+    control: &Control,
+    slot: usize,
+    link: &str,
+    address: &Address,
+    role: Role,
+) -> Result<(), Failure> {
+    reap_automatically(SigHandler::SigDfl)?;
+    close_all_but(&address.inherit)?;
+    let mut endpoint: Option<Box<dyn Endpoint>> = None;
+    loop {
+        match next(control, slot)? {
+            Command::Connect => {
+                meet(Meeting::Begin);
+                let connected = adapter.connect(link, address, role);
+                meet(Meeting::End);
+                answer(control, slot, &answer_of(&connected))?;
+                endpoint = connected.ok();
+            }
+            Command::Call { op, timeout, known } => {
+                let came = call(&mut endpoint, op, Duration::from_nanos(timeout), &known);
+                answer(control, slot, &came)?;
+            }
+            Command::Finish => return Ok(()),
+            other => return Err(Failure::Other(format!("{other:?} is nothing for an actor"))),
+        }
+    }
+}
+
+/// What exec does to descriptors that are not meant for the new program.
+fn close_all_but(kept: &[RawFd]) -> Result<(), Failure> {
+    let listing = std::fs::read_dir("/proc/self/fd").map_err(Failure::other)?;
+    let numbers = listing.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
+    // Collected first: the listing has a descriptor of its own, closed once it is read.
+    let numbers: Vec<RawFd> = numbers.collect();
+    for number in numbers.into_iter().filter(|n| *n > 2 && !kept.contains(n)) {
+        // SAFETY: whatever owns the descriptor in this process is the creator's, has been
+        // forgotten, and is used no more.
+        unsafe { libc::close(number) };
+    }
+    Ok(())
+}
+
+fn call(
+    endpoint: &mut Option<Box<dyn Endpoint>>,
+    op: Op,
+    timeout: Duration,
+    known: &[Message],
+) -> Answer {
+    let Some(held) = endpoint.as_mut() else {
+        return Answer::Odd("the end is closed already".into());
+    };
+    match op {
+        Op::Send { to, message, mode, .. } => {
+            let bytes = payload::bytes(&message);
+            let parcel = Parcel { bytes: &bytes, priority: message.priority, to };
+            meet(Meeting::Begin);
+            let result = match mode {
+                Mode::Blocking => held.send(parcel),
+                Mode::Nonblocking => held.try_send(parcel),
+                Mode::Timed => held.send_timeout(parcel, timeout),
+            };
+            meet(Meeting::End);
+            answer_of(&result)
+        }
+        Op::Receive { from, mode, .. } => {
+            meet(Meeting::Begin);
+            let result = match mode {
+                Mode::Blocking => held.receive(from),
+                Mode::Nonblocking => held.try_receive(from),
+                Mode::Timed => held.receive_timeout(from, timeout),
+            };
+            meet(Meeting::End);
+            result.map_or_else(Answer::of, |delivery| Answer::received(&delivery, known))
+        }
+        Op::Close { .. } => {
+            let held = endpoint.take();
+            meet(Meeting::Begin);
+            drop(held);
+            meet(Meeting::End);
+            Answer::Done
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Stepped runs find what is broken on purpose, let our own links pass, and leave nothing behind.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ipc_tests::{conform, program, text};
+
+fn step(link: &str, only: &str, more: &[&str]) -> (Option<i32>, String) {
+    let output = conform(&[&["step", link, "--only", only], more].concat());
+    (output.status.code(), text(&output))
+}
+
+#[test]
+fn the_sound_queue_is_killed_everywhere_and_passes() {
+    let (code, said) = step("stepped-mutants/sound", "*", &["--preemptions", "2"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("NOT the same twice"), "{said}");
+    assert!(said.contains("18 shared writes, 0 system calls; 19 points, 38 worlds"), "{said}");
+}
+
+#[test]
+fn a_message_announced_before_its_bytes_is_found_torn() {
+    let (code, said) = step("stepped-mutants/publishes-first", "crash.try_send.*", &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("message.bytes-kept"), "{said}");
+}
+
+#[test]
+fn a_lock_that_dies_with_its_holder_is_found_spinning() {
+    let (code, said) = step("stepped-mutants/held-at-death", "crash.try_send.*", &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("rejoin: spins"), "{said}");
+}
+
+#[test]
+fn an_end_and_a_count_in_two_words_are_found_apart() {
+    let (code, said) = step("stepped-mutants/two-words", "crash.try_send.*", &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("order.fifo"), "{said}");
+}
+
+#[test]
+fn senders_that_nothing_keeps_apart_are_found_with_one_preemption() {
+    let (code, said) = step("stepped-mutants/unlocked", "schedule.send-send", &[]);
+    assert_eq!(code, Some(1), "{said}");
+}
+
+#[test]
+fn a_lock_tested_and_then_set_is_found_with_two_preemptions_and_not_with_one() {
+    let (one, said) = step("stepped-mutants/test-then-set", "schedule.send-send", &[]);
+    assert_eq!(one, Some(0), "{said}");
+    let two = ["--preemptions", "2"];
+    let (two, said) = step("stepped-mutants/test-then-set", "schedule.send-send", &two);
+    assert_eq!(two, Some(1), "{said}");
+}
+
+#[test]
+fn a_cap_that_was_reached_is_no_pass() {
+    let cap = ["--cap", "5"];
+    let (code, said) = step("stepped-mutants/sound", "schedule.send-receive", &cap);
+    assert_eq!(code, Some(3), "{said}");
+}
+
+/// What the survivors were told, without how often.
+fn outcomes(said: &str) -> Vec<&str> {
+    let mut told: Vec<&str> = said.lines().filter_map(|l| Some(l.split_once(" × ")?.1)).collect();
+    told.sort_unstable();
+    told
+}
+
+#[test]
+fn the_ring_killed_at_every_instruction_shows_nothing_that_the_points_do_not() {
+    for operation in ["crash.try_send.*", "crash.try_receive.*"] {
+        let (code, reduced) = step("own/ring-2", operation, &[]);
+        assert_eq!(code, Some(0), "{reduced}");
+        let (code, every) = step("own/ring-2", operation, &["--every"]);
+        assert_eq!(code, Some(0), "{every}");
+        assert_eq!(outcomes(&reduced), outcomes(&every));
+    }
+}
+
+#[test]
+fn a_controller_that_is_killed_leaves_no_process_behind() {
+    let mut controller = Command::new(program())
+        .args(["step", "stepped-mutants/sound", "--every"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let number = controller.id();
+    // Its adapter's processes are told from those of other tests by the name of their place.
+    let begun = Instant::now();
+    while descendants(number).len() < 2 && begun.elapsed() < Duration::from_secs(300) {
+        std::thread::yield_now();
+    }
+    let traced = descendants(number);
+    assert!(traced.len() >= 2, "it never got to stepping");
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    let begun = Instant::now();
+    while traced.iter().any(|p| lives(*p)) {
+        assert!(begun.elapsed() < Duration::from_secs(10), "left behind: {traced:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// The processes that are traced by this one.
+fn descendants(tracer: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let numbers = entries.filter_map(|e| e.file_name().to_str()?.parse().ok());
+    let line = format!("TracerPid:\t{tracer}");
+    let traced = |p: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{p}/status")).unwrap_or_default();
+        status.lines().any(|l| l == line)
+    };
+    numbers.filter(traced).collect()
+}
+
+fn lives(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    status.lines().any(|l| l.starts_with("State:") && !l.contains('Z'))
+}
