@@ -216,14 +216,19 @@ impl Tracer {
 
     /// The same, with patience of the caller's.
     pub(super) fn run(&mut self, pid: Pid, patience: Patience) -> Result<Stop, Trouble> {
+        let mut given = None;
         loop {
-            ptrace::cont(pid, None).map_err(broken("PTRACE_CONT"))?;
-            match self.attend(pid, patience)? {
+            ptrace::cont(pid, given).map_err(broken("PTRACE_CONT"))?;
+            given = match self.attend(pid, patience)? {
                 Stop::Signal(Signal::SIGSTOP) if self.halting.contains(&pid) => {
                     self.halting.retain(|p| *p != pid);
+                    None
                 }
+                // A tracer is shown even signals that the process ignores, as Rust's do SIGPIPE.
+                // Given to it, a deadly one ends it, which is the next stop.
+                Stop::Signal(signal) if signal != Signal::SIGSTOP => Some(signal),
                 stop => return Ok(stop),
-            }
+            };
         }
     }
 
