@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ipc_tests::{program, text, workspace};
@@ -31,7 +32,8 @@ fn run(fault: &str, rule: &str) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     // Nobody else asks for this many seconds, so what is left over can be told by it.
-    let sleep = format!("1000.{}{}", std::process::id(), fault.len());
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let sleep = format!("1000.{}{:03}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
     let begun = Instant::now();
     let output = Command::new(program())
         .arg("run")
