@@ -250,7 +250,8 @@ impl Tally<'_> {
         }
     }
 
-    /// Keeps the shortest counterexample of each rule.
+    /// Keeps one counterexample of each rule: one that does not hang on a race, if there is one, and
+    /// of those the shortest.
     fn note(
         &mut self,
         mut verdict: CellVerdict,
@@ -264,9 +265,10 @@ impl Tally<'_> {
             Force::Should => verdict = CellVerdict::Deviates,
             Force::Unspecified => verdict = CellVerdict::Observed,
         }
-        let calls = |c: &Counterexample| c.history.operations.len();
-        let shorter = |f: &Finding| calls(&f.counterexample) > calls(&counterexample);
-        if self.findings.get(&rule).is_none_or(shorter) {
+        let rank = |s: &Scenario, c: &Counterexample| (!s.is_ordered(), c.history.operations.len());
+        let better = rank(&scenario, &counterexample);
+        let worse = |f: &Finding| rank(&f.scenario, &f.counterexample) > better;
+        if self.findings.get(&rule).is_none_or(worse) {
             self.findings.insert(rule, Finding { verdict, counterexample, scenario, way });
         }
     }

@@ -136,6 +136,12 @@ impl Scenario {
         steps().any(|step| matches!(step, Step::Kill { .. }))
     }
 
+    /// Whether it says which call comes after which, at least in part: the others are races.
+    pub fn is_ordered(&self) -> bool {
+        let steps = || self.processes.iter().flat_map(|s| &s.0);
+        !self.order.is_empty() || steps().any(|step| !matches!(step, Step::Call(_)))
+    }
+
     /// Whether any call of this kind occurs.
     pub fn any_call(&self, test: impl Fn(&Op) -> bool) -> bool {
         (0..self.width() as u16).flat_map(|p| self.calls(Process(p))).any(test)
