@@ -284,15 +284,6 @@ impl Arena {
     }
 }
 
-const REFUSALS: [Refusal; 6] = [
-    Refusal::Full,
-    Refusal::Empty,
-    Refusal::Timeout,
-    Refusal::Closed,
-    Refusal::TooBig,
-    Refusal::WrongSize,
-];
-
 /// Kind, call number, detail, message.
 fn encode(record: Record) -> (u64, u32, u16, Option<Message>) {
     match record {
@@ -302,7 +293,7 @@ fn encode(record: Record) -> (u64, u32, u16, Option<Message>) {
             Ret::Received(m) => (3, call, 0, Some(m)),
             Ret::Torn(m) => (4, call, 0, Some(m)),
             Ret::Refused(r) => {
-                let detail = REFUSALS.iter().position(|x| *x == r).expect("listed") as u16;
+                let detail = Refusal::ALL.iter().position(|x| *x == r).expect("listed") as u16;
                 (5, call, detail, None)
             }
         },
@@ -323,7 +314,7 @@ fn decode(head: u64, message: Message) -> Option<Record> {
         2 => returned(Ret::Done),
         3 => returned(Ret::Received(message)),
         4 => returned(Ret::Torn(message)),
-        5 => returned(Ret::Refused(*REFUSALS.get(detail as usize)?)),
+        5 => returned(Ret::Refused(*Refusal::ALL.get(detail as usize)?)),
         6 => Some(Record::Odd { call }),
         7 => Some(Record::Unsupported { call }),
         8 => Some(Record::Blocked { process: Process(detail), call }),

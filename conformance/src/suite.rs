@@ -118,8 +118,7 @@ pub fn run_link(
 pub fn size(claim: &Claim, plan: Plan) -> u64 {
     let standard = ipc_model::scenarios::standard(&claim.profile);
     let repeats: u64 = standard.iter().map(|s| repeats(s.repeat, plan)).sum();
-    let ways = u64::from(claim.threads) + u64::from(claim.processes);
-    ways * (repeats + u64::from(plan.random))
+    claim.ways().count() as u64 * (repeats + u64::from(plan.random))
 }
 
 fn repeats(repeat: u32, plan: Plan) -> u64 {

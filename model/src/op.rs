@@ -176,6 +176,16 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All of them. Their places are part of the binary history and of the arena: never moved.
+    pub const ALL: [Refusal; 6] = [
+        Refusal::Full,
+        Refusal::Empty,
+        Refusal::Timeout,
+        Refusal::Closed,
+        Refusal::TooBig,
+        Refusal::WrongSize,
+    ];
+
     /// The word that histories use.
     pub fn word(self) -> &'static str {
         match self {
@@ -190,8 +200,7 @@ impl Refusal {
 
     /// The inverse of [`Refusal::word`].
     pub fn from_word(word: &str) -> Option<Self> {
-        use Refusal::*;
-        [Full, Empty, Timeout, Closed, TooBig, WrongSize].into_iter().find(|r| r.word() == word)
+        Self::ALL.into_iter().find(|r| r.word() == word)
     }
 }
 

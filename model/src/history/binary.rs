@@ -23,15 +23,6 @@ const KILL: u8 = 21;
 const REFUSED: u8 = 32;
 
 const MODES: [Mode; 3] = [Mode::Blocking, Mode::Nonblocking, Mode::Timed];
-const REFUSALS: [Refusal; 6] = [
-    Refusal::Full,
-    Refusal::Empty,
-    Refusal::Timeout,
-    Refusal::Closed,
-    Refusal::TooBig,
-    Refusal::WrongSize,
-];
-
 /// Reads a history from its binary form.
 ///
 /// # Errors
@@ -119,7 +110,7 @@ impl<'b> Input<'b> {
             BLOCKED => Kind::Blocked,
             KILLED => Kind::Killed,
             KILL => Kind::Kill,
-            _ => match REFUSALS.get(usize::from(tag.wrapping_sub(REFUSED))) {
+            _ => match Refusal::ALL.get(usize::from(tag.wrapping_sub(REFUSED))) {
                 Some(refusal) => done(None, Closing::Fail(*refusal), false),
                 None => return Err("no record begins with this byte"),
             },
@@ -175,7 +166,7 @@ pub fn write_binary(profile: Option<&Profile>, history: &History) -> Vec<u8> {
             (Part::Return, Some((_, Ret::Received(_)))) => RECEIVED,
             (Part::Return, Some((_, Ret::Torn(_)))) => TORN,
             (Part::Return, Some((_, Ret::Refused(r)))) => {
-                REFUSED + REFUSALS.iter().position(|x| *x == r).unwrap_or_default() as u8
+                REFUSED + Refusal::ALL.iter().position(|x| *x == r).unwrap_or_default() as u8
             }
             (Part::Return, _) => DONE,
         };

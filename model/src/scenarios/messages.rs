@@ -49,22 +49,15 @@ fn sizes_one_by_one(family: &mut Family, sizes: &[u32]) {
 
 /// A message of a size that the link does not take, and then one that it does.
 fn wrong_sizes(family: &mut Family) {
-    let wrong: &[(u32, &str)] = match family.profile.size {
-        Size::UpTo(n) if n < crate::LARGEST_MESSAGE => &[(n + 1, "send.too-big.refuses")],
-        Size::NonemptyUpTo(n) if n < crate::LARGEST_MESSAGE => {
-            &[(n + 1, "send.too-big.refuses"), (0, "send.wrong-size.refuses")]
-        }
-        Size::Fixed(n) => &[(n + 1, "send.wrong-size.refuses"), (n - 1, "send.wrong-size.refuses")],
-        Size::NonemptyUpTo(_) => &[(0, "send.wrong-size.refuses")],
-        Size::UpTo(_) => &[],
+    const TOO_BIG: &str = "send.too-big.refuses";
+    const WRONG: &str = "send.wrong-size.refuses";
+    let wrong: Vec<(u32, &'static str)> = match family.profile.size {
+        Size::UpTo(n) if n < crate::LARGEST_MESSAGE => vec![(n + 1, TOO_BIG)],
+        Size::NonemptyUpTo(n) if n < crate::LARGEST_MESSAGE => vec![(n + 1, TOO_BIG), (0, WRONG)],
+        Size::Fixed(n) => vec![(n + 1, WRONG), (n - 1, WRONG)],
+        Size::NonemptyUpTo(_) => vec![(0, WRONG)],
+        Size::UpTo(_) => vec![],
     };
-    let wrong: Vec<(u32, &'static str)> = wrong
-        .iter()
-        .map(|(size, rule)| {
-            let known = ["send.too-big.refuses", "send.wrong-size.refuses"];
-            (*size, *known.iter().find(|k| *k == rule).expect("one of the two"))
-        })
-        .collect();
     for (size, rule) in wrong {
         for mode in family.sends() {
             let mut s = family.pair(&format!("size-{size}-{}", super::word(mode)));
