@@ -43,6 +43,11 @@ impl Mock {
         }
     }
 
+    /// Whether the process has not been killed.
+    pub fn is_alive(&self, process: Process) -> bool {
+        *self.state.call(process) != Call::Dead
+    }
+
     /// The process calls.
     pub fn call(&mut self, process: Process, op: Op) {
         self.state = self.spec.call(&self.state, process, op);

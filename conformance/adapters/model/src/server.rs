@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,7 @@ use ipc_conformance::adapter::{Delivery, Endpoint, Failure, Parcel, Role};
 use ipc_conformance::payload;
 use ipc_model::mock::Mock;
 use ipc_model::{Message, Mode, Op, Process, Refusal, Ret, Spec};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 
 /// The links of one scenario.
@@ -25,15 +27,33 @@ struct Inner {
     /// The bytes of each message.
     bodies: HashMap<(Process, u32), Vec<u8>>,
     sent: HashMap<Process, u32>,
+    /// Who holds which link's ends from another process, over which socket.
+    remote: Vec<(Process, u8, UnixStream)>,
+}
+
+impl Inner {
+    /// Kills whoever is dead: the kernel has hung up its socket. Asked before every step, so that
+    /// nobody takes one after its death, however late the thread that serves it hears of that.
+    fn bury(&mut self) {
+        let Self { mock, remote, .. } = self;
+        remote.retain(|(process, _, stream)| {
+            let mut look = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+            let asked = poll(&mut look, PollTimeout::ZERO);
+            let hung_up = look[0].revents().is_some_and(|r| r.contains(PollFlags::POLLHUP));
+            let dead = asked.is_ok() && hung_up;
+            if dead {
+                mock.kill(*process);
+            }
+            !dead
+        });
+    }
 }
 
 impl System {
     pub(crate) fn new(spec: Spec) -> Self {
-        let (bodies, sent) = (HashMap::new(), HashMap::new());
-        Self {
-            inner: Mutex::new(Inner { mock: Mock::new(spec), bodies, sent }),
-            changed: Condvar::new(),
-        }
+        let (bodies, sent, remote) = (HashMap::new(), HashMap::new(), Vec::new());
+        let inner = Inner { mock: Mock::new(spec), bodies, sent, remote };
+        Self { inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -44,16 +64,29 @@ impl System {
         self.lock().mock.add_link()
     }
 
-    /// Makes the call, and waits for what it is told.
-    fn call(&self, process: Process, op: Op, timeout: Duration) -> Ret {
-        let deadline = Instant::now() + timeout;
-        let timed = op.mode() == Mode::Timed;
+    /// The process calls; [`System::wait`] has the answer. The two are apart because a call has to
+    /// stand before the death of its caller, whichever thread waits for its answer. A call that
+    /// the dead have left behind is not made.
+    fn begin(&self, process: Process, op: Op, timeout: Duration) -> Begun {
+        let begun =
+            Begun { process, deadline: Instant::now() + timeout, timed: op.mode() == Mode::Timed };
         let mut inner = self.lock();
-        inner.mock.call(process, op);
+        inner.bury();
+        if inner.mock.is_alive(process) {
+            inner.mock.call(process, op);
+        }
+        drop(inner);
         // Also what merely begins to wait can be what another call waits for.
         self.changed.notify_all();
+        begun
+    }
+
+    /// Waits for what the call is told: for ever, if its caller is killed.
+    fn wait(&self, Begun { process, deadline, timed }: Begun) -> Ret {
+        let mut inner = self.lock();
         loop {
             let now = Instant::now();
+            inner.bury();
             if let Some(ret) = inner.mock.poll(process, timed && now >= deadline) {
                 self.changed.notify_all();
                 return ret;
@@ -69,6 +102,13 @@ impl System {
     }
 }
 
+/// A call that has been made and not been answered.
+struct Begun {
+    process: Process,
+    deadline: Instant,
+    timed: bool,
+}
+
 /// An end held by a thread of this process.
 pub(crate) struct Local {
     system: Arc<System>,
@@ -82,7 +122,7 @@ impl Local {
         Self { system: Arc::clone(system), link, process: role.process }
     }
 
-    fn make(&self, call: &Wire) -> Result<Vec<u8>, Refusal> {
+    fn begin(&self, call: &Wire) -> Begun {
         let (op, timeout) = match call {
             Wire::Send { bytes, priority, to, mode, timeout } => {
                 let mut inner = self.system.lock();
@@ -103,7 +143,11 @@ impl Local {
             }
             Wire::Close => (Op::Close { link: self.link }, &Duration::ZERO),
         };
-        match self.system.call(self.process, op, *timeout) {
+        self.system.begin(self.process, op, *timeout)
+    }
+
+    fn answer(&self, begun: Begun) -> Result<Vec<u8>, Refusal> {
+        match self.system.wait(begun) {
             Ret::Done => Ok(Vec::new()),
             Ret::Refused(refusal) => Err(refusal),
             Ret::Received(message) => Ok(self.body(message)),
@@ -128,7 +172,7 @@ impl Local {
 impl Drop for Local {
     fn drop(&mut self) {
         // A close has no answer that matters here.
-        let _ = self.make(&Wire::Close);
+        let _ = self.answer(self.begin(&Wire::Close));
     }
 }
 
@@ -147,7 +191,7 @@ trait Hold: Send {
 
 impl Hold for Local {
     fn make(&mut self, call: &Wire) -> Result<Vec<u8>, Failure> {
-        Local::make(self, call).map_err(failure)
+        self.answer(self.begin(call)).map_err(failure)
     }
 }
 
@@ -229,18 +273,24 @@ pub(crate) fn listen(socket: &Path, local: Local) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Calls are made on a thread of their own, so that the death of the caller is seen even while
-/// its call waits.
+/// Calls wait on a thread of their own, so that the death of the caller is seen even while its
+/// call waits. They begin on this one: a call that began behind the death of its caller would
+/// bring the dead to life, and take what belongs to the living.
 fn serve(stream: UnixStream, local: Local) {
     let local = Arc::new(local);
     let Ok(answers) = stream.try_clone() else { return };
-    let mut closed = false;
+    let (process, link) = (local.process, local.link);
+    let Ok(watched) = stream.try_clone() else { return };
+    local.system.lock().remote.push((process, link, watched));
     for line in BufReader::new(stream).lines().map_while(Result::ok) {
         let Ok(call) = serde_json::from_str::<Wire>(&line) else { break };
-        closed |= matches!(call, Wire::Close);
-        let (local, answers) = (Arc::clone(&local), answers.try_clone());
+        if matches!(call, Wire::Close) {
+            local.system.lock().remote.retain(|(p, l, _)| (*p, *l) != (process, link));
+        }
+        let (begun, local) = (local.begin(&call), Arc::clone(&local));
+        let answers = answers.try_clone();
         std::thread::spawn(move || {
-            let answer = local.make(&call);
+            let answer = local.answer(begun);
             // The caller may be dead by now; nobody else is interested.
             if let (Ok(mut answers), Ok(line)) = (answers, serde_json::to_string(&answer)) {
                 let _ = answers.write_all(format!("{line}\n").as_bytes());
@@ -249,10 +299,8 @@ fn serve(stream: UnixStream, local: Local) {
             std::mem::forget(local);
         });
     }
-    if !closed {
-        local.system.lock().mock.kill(local.process);
-        local.system.changed.notify_all();
-    }
+    local.system.lock().bury();
+    local.system.changed.notify_all();
     std::mem::forget(local);
 }
 
