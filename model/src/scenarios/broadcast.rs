@@ -2,7 +2,7 @@
 
 use super::Family;
 use super::buffering::PATIENT;
-use crate::op::Mode::{Blocking, Nonblocking};
+use crate::op::Mode::{Blocking, Nonblocking, Timed};
 use crate::profile::Capacity;
 
 pub(super) fn add(family: &mut Family) {
@@ -49,7 +49,12 @@ fn one_is_slow(family: &mut Family, n: u32) {
         if mode == Blocking {
             s.await_blocked(2, 0).receive(2, family.receive());
         }
-        family.add(&s, &["try_send.full.refuses", "send.full.blocks", "delivery.nothing-lost"]);
+        let about = match mode {
+            Blocking => "send.full.blocks",
+            Nonblocking => "try_send.full.refuses",
+            Timed => "send_timeout.full.expires",
+        };
+        family.add(&s, &[about, "delivery.nothing-lost"]);
     }
 }
 
