@@ -323,6 +323,25 @@ where
     }
 }
 
+/// Tries until it works, for an end that can only be connected once the other side is there.
+///
+/// # Errors
+/// What the last attempt fails with, after five seconds.
+pub fn eventually<T, E: std::fmt::Display>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+) -> Result<T, Failure> {
+    let begun = std::time::Instant::now();
+    loop {
+        match attempt() {
+            Err(error) if begun.elapsed() > Duration::from_secs(5) => {
+                return Err(Failure::other(error));
+            }
+            Err(_) => std::thread::sleep(Duration::from_micros(200)),
+            Ok(made) => return Ok(made),
+        }
+    }
+}
+
 /// Both ends in one hand.
 pub struct Both<S, R> {
     /// What it sends through.
