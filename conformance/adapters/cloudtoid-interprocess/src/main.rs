@@ -7,10 +7,10 @@ use ipc_conformance::adapter::{
     Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role, ends,
 };
 use ipc_conformance::calls::{Receives, Sends};
-use ipc_model::{Capacity, Modes, Notice, Profile, Size};
+use ipc_model::{Capacity, Modes, Notice, Profile};
 
-/// The largest message that scenarios send.
-const LARGEST: usize = 240;
+/// The largest message that scenarios send where they do not ask for a refusal.
+const LARGEST: usize = 64 * 1024;
 
 /// Each message has eight bytes in front of it, and takes a multiple of eight.
 const BUFFER: usize = 2 * (LARGEST + 8);
@@ -36,8 +36,6 @@ impl Adapter for Cloudtoid {
     fn claims(&self) -> Vec<Claim> {
         let profile = Profile {
             capacity: Capacity::AtLeast(2),
-            // It documents no largest message but its buffer, beyond which it is always full.
-            size: Size::UpTo(LARGEST as u32),
             send: Modes { blocking: false, nonblocking: true, timed: false },
             sender_closed: Notice::Silent,
             receiver_closed: Notice::Silent,
@@ -105,7 +103,6 @@ impl Drop for Queue {
 
 fn sender(end: Publisher) -> Sends<Publisher> {
     Sends::through(end).nonblocking(|end, bytes| match end.try_send(bytes) {
-        Err(Error::Full) if bytes.len() > LARGEST => Err(Failure::TooBig),
         Err(Error::Full) => Err(Failure::Full),
         sent => sent.map_err(Failure::other),
     })

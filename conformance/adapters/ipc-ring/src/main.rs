@@ -13,8 +13,8 @@ use ipc_ring::{IpcError, RingReader, RingWriter};
 /// Bytes in the ring, a power of two.
 const RING: usize = 1024;
 
-/// The largest message that scenarios send: with its length in front, a quarter of the ring.
-const LARGEST: usize = RING / 4 - 4;
+/// The largest message: with its length in front, the whole ring.
+const LARGEST: usize = RING - 4;
 
 struct IpcRing;
 
@@ -39,7 +39,7 @@ impl Adapter for IpcRing {
 
     fn claims(&self) -> Vec<Claim> {
         let profile = Profile {
-            capacity: Capacity::AtLeast(2),
+            capacity: Capacity::AtLeast(1),
             size: Size::UpTo(LARGEST as u32),
             senders: Holders::One,
             receivers: Holders::One,
@@ -52,6 +52,7 @@ impl Adapter for IpcRing {
             Claim { threads: false, ..Claim::between_processes("ring", profile) }
                 .documented("README: a ring buffer of a single producer and a single consumer")
                 .documented("RingWriter::try_push: without blocking; an error if it is full")
+                .documented("RingWriter::try_push: an error if it is too large for the ring buffer")
                 .documented("RingWriter::push: with a timeout, none is infinite")
                 .documented("RingReader::try_pop: without blocking; none if it is empty")
                 .documented("RingReader::pop: blocking, with a timeout, none is infinite")
@@ -95,16 +96,11 @@ fn failure(error: IpcError) -> Failure {
     }
 }
 
-/// The ring has no largest message of its own but its size.
-fn fits(bytes: &[u8]) -> Result<&[u8], Failure> {
-    if bytes.len() > LARGEST { Err(Failure::TooBig) } else { Ok(bytes) }
-}
-
 fn sender(end: RingWriter) -> Sends<Held<RingWriter>> {
     Sends::through(Held(end))
-        .blocking(|end, bytes| end.0.push(fits(bytes)?, None).map_err(failure))
-        .nonblocking(|end, bytes| end.0.try_push(fits(bytes)?).map_err(failure))
-        .timed(|end, bytes, timeout| end.0.push(fits(bytes)?, Some(timeout)).map_err(failure))
+        .blocking(|end, bytes| end.0.push(bytes, None).map_err(failure))
+        .nonblocking(|end, bytes| end.0.try_push(bytes).map_err(failure))
+        .timed(|end, bytes, timeout| end.0.push(bytes, Some(timeout)).map_err(failure))
 }
 
 fn receiver(end: RingReader) -> Receives<Held<RingReader>> {

@@ -8,7 +8,7 @@ use ipc_conformance::adapter::{
     Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role, ends,
 };
 use ipc_conformance::calls::{Receives, Sends};
-use ipc_model::{Capacity, Distribution, Holders, Modes, Notice, Profile, Size};
+use ipc_model::{Capacity, Distribution, Holders, Modes, Notice, Profile};
 use mmap_sync::locks::LockDisabled;
 use mmap_sync::synchronizer::{Synchronizer, SynchronizerError};
 use wyhash::WyHash;
@@ -39,7 +39,6 @@ impl Adapter for MmapSync {
         let silent = Notice::Silent;
         let profile = Profile {
             distribution: Distribution::Latest,
-            size: Size::UpTo(64 * 1024),
             senders: Holders::One,
             send: Modes { blocking: true, nonblocking: false, timed: false },
             receive: Modes { blocking: false, nonblocking: true, timed: false },

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use ipc_conformance::adapter::{Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role};
 use ipc_conformance::calls::{Receives, Sends};
 use ipc_conformance::descriptors::Descriptors;
-use ipc_model::{Capacity, Holders, Modes, Notice, Profile, Size};
+use ipc_model::{Capacity, Holders, Modes, Notice, Profile};
 use unix_ipc::{Receiver, Sender, channel};
 
 struct UnixIpc;
@@ -24,7 +24,6 @@ impl Adapter for UnixIpc {
     fn claims(&self) -> Vec<Claim> {
         let profile = Profile {
             capacity: Capacity::AtLeast(1),
-            size: Size::UpTo(64 * 1024),
             senders: Holders::One,
             receivers: Holders::One,
             send: Modes { blocking: true, nonblocking: false, timed: false },
