@@ -1,13 +1,17 @@
 //! One operation, stepped through: where it touches what others see, and how to stand at any of
 //! its instructions again in another world.
 
+use std::collections::BTreeMap;
+
 use nix::unistd::Pid;
 
 use super::Trouble;
+use super::course::Way;
 use super::control::Meeting;
-use super::decode::Kind;
+use super::decode::{Flow, Kind};
 use super::shared::{Shared, is_visible, remaps};
-use super::tracer::{Patience, Sleep, Stop, Tracer};
+use super::time::Sleep;
+use super::tracer::{Patience, Stop, Tracer};
 
 /// Above so many instructions an operation is not stepped to its end.
 pub(super) const LONGEST: usize = 200_000;
@@ -19,11 +23,13 @@ pub(super) struct Limits {
     pub(super) instructions: usize,
     /// After saying so many times that it waits.
     pub(super) pauses: usize,
+    /// Where it first sleeps, though time might wake it.
+    pub(super) brief: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { instructions: LONGEST, pauses: usize::MAX }
+        Self { instructions: LONGEST, pauses: usize::MAX, brief: false }
     }
 }
 
@@ -44,6 +50,8 @@ pub(super) struct Trace {
     pub(super) pauses: Vec<usize>,
     /// How it ended.
     pub(super) end: Ending,
+    /// Where it stood then.
+    stand: u64,
 }
 
 /// How an operation that is stepped through ends.
@@ -76,9 +84,9 @@ pub(super) struct Access {
 pub(super) fn through(
     tracer: &mut Tracer,
     pid: Pid,
-    patience: Patience,
     limits: Limits,
 ) -> Result<Trace, Trouble> {
+    let patience = Patience { brief: limits.brief, ..Patience::default() };
     let mut shared = Shared::of(pid).map_err(Trouble::Broken)?;
     let mut trace = Trace {
         path: Vec::new(),
@@ -87,7 +95,9 @@ pub(super) fn through(
         calls: Vec::new(),
         pauses: Vec::new(),
         end: Ending::TooLong,
+        stand: 0,
     };
+    let mut slept: Vec<u64> = Vec::new();
     while trace.path.len() < limits.instructions && trace.pauses.len() < limits.pauses {
         let registers = tracer.registers(pid)?;
         let decoded = tracer.instruction(pid, registers.rip)?;
@@ -102,11 +112,19 @@ pub(super) fn through(
         }
         let stop = match kind {
             Kind::Trap => tracer.go(pid)?,
-            Kind::SystemCall => tracer.step_call(pid, patience)?,
+            Kind::SystemCall => {
+                // Back where it slept before, it goes round: it waits, in slices of time.
+                let again = slept.contains(&registers.rip);
+                let brief = Patience { brief: patience.brief || again, ..patience };
+                let stop = tracer.step_call(pid, brief)?;
+                slept.extend(tracer.slept.then_some(registers.rip));
+                stop
+            }
             _ => tracer.step(pid)?,
         };
         if stop == Stop::Meeting(Meeting::End) {
             trace.end = Ending::Returned;
+            trace.stand = registers.rip;
             break;
         }
         trace.path.push(registers.rip);
@@ -120,6 +138,9 @@ pub(super) fn through(
             }
             Kind::Pause => trace.pauses.push(position),
             _ => {}
+        }
+        if kind == Kind::Pause && limits.pauses == usize::MAX {
+            spin(tracer, pid, &mut trace)?;
         }
         match stop {
             Stop::Stepped => {}
@@ -137,7 +158,97 @@ pub(super) fn through(
     Ok(trace)
 }
 
+/// Where the process goes round and round, reading only, saying each time that it waits: lets it
+/// go round at full speed until it leaves, and writes down what stepping would have.
+///
+/// A breakpoint stands at every branch that it has not taken so far, so that it is exactly its
+/// known way until one of them is hit.
+fn spin(tracer: &mut Tracer, pid: Pid, trace: &mut Trace) -> Result<(), Trouble> {
+    let Some(round) = trace.round() else { return Ok(()) };
+    let body: Vec<u64> = trace.path[round.clone()].to_vec();
+    let Some(exits) = exits(tracer, pid, &body)? else { return Ok(()) };
+    let accesses: Vec<Access> =
+        trace.accesses.iter().filter(|a| round.contains(&a.position)).cloned().collect();
+    for exit in exits.keys() {
+        tracer.plant(pid, *exit)?;
+    }
+    // It stands behind the pause, which the body begins with.
+    let (mut begin, mut done) = (trace.path.len() - 1, 1);
+    loop {
+        tracer.plant(pid, body[0])?;
+        let stop = tracer.go(pid)?;
+        tracer.uproot(pid, body[0])?;
+        let left = match &stop {
+            Stop::Planted(at) if *at == body[0] => None,
+            Stop::Planted(at) => exits.get(at).copied(),
+            other => return Err(Trouble::Broken(format!("a loop stops so: {other:?}"))),
+        };
+        // Where it leaves, it has been up to the branch; else it has been round.
+        let length = left.map_or(body.len(), |last| last + 1);
+        for (i, address) in body[..length].iter().enumerate().skip(done) {
+            trace.path.push(*address);
+            trace.repeated.push(false);
+            debug_assert_eq!(trace.path.len() - 1, begin + i);
+        }
+        for access in &accesses {
+            let i = access.position - round.start;
+            if (done..length).contains(&i) {
+                trace.accesses.push(Access { position: begin + i, ..access.clone() });
+            }
+        }
+        if left.is_some() || trace.path.len() > LONGEST {
+            break;
+        }
+        (begin, done) = (trace.path.len(), 0);
+        trace.pauses.push(begin);
+        tracer.step(pid)?;
+    }
+    for exit in exits.keys() {
+        tracer.uproot(pid, *exit)?;
+    }
+    Ok(())
+}
+
+/// The branches out of this loop: where each leads, and the place of its instruction in the
+/// body. `None`: the way round is not the only one that its code allows without a branch.
+fn exits(
+    tracer: &mut Tracer,
+    pid: Pid,
+    body: &[u64],
+) -> Result<Option<BTreeMap<u64, usize>>, Trouble> {
+    let mut exits = BTreeMap::new();
+    for (i, at) in body.iter().enumerate() {
+        let next = body[(i + 1) % body.len()];
+        match tracer.instruction(pid, *at)?.flow {
+            Flow::One => {}
+            Flow::Any => return Ok(None),
+            Flow::Two(ways) => {
+                for way in ways.into_iter().filter(|way| *way != next) {
+                    // Two ways to one place could not be told apart.
+                    if body.contains(&way) || exits.insert(way, i).is_some() {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+    Ok(Some(exits))
+}
+
 impl Trace {
+    /// The positions from the last pause but one up to the last, if they are those of a loop
+    /// that only reads, seen twice.
+    fn round(&self) -> Option<std::ops::Range<usize>> {
+        let [.., first, second, third] = self.pauses[..] else { return None };
+        let same = self.path[first..second] == self.path[second..third]
+            && self.path[second] == self.path[third];
+        let quiet = |at: usize| !(first..third).contains(&at);
+        let writes = self.accesses.iter().filter(|a| a.writes);
+        let calls = self.calls.iter().all(|(at, _)| quiet(*at));
+        let reads = writes.map(|a| a.position).all(quiet) && calls;
+        (same && reads && !self.repeated[first..third].contains(&true)).then_some(second..third)
+    }
+
     /// The positions that a killed process can be told apart at: before the first instruction,
     /// and behind everything that others can see. Between two of them only private memory
     /// changes, which dies with the process.
@@ -155,6 +266,11 @@ impl Trace {
         self.points(accesses.chain(calls).chain(self.pauses.iter().copied()).collect())
     }
 
+    /// The position of the first system call that others can see.
+    pub(super) fn first_visible_call(&self) -> Option<usize> {
+        self.calls.iter().find(|(_, number)| is_visible(*number)).map(|(at, _)| *at)
+    }
+
     /// Every position.
     pub(super) fn all_points(&self) -> Vec<usize> {
         self.points((0..=self.path.len()).collect())
@@ -170,52 +286,16 @@ impl Trace {
         points
     }
 
-    /// Goes, from [`Meeting::Begin`] in a fresh world, to this position of the same operation.
-    pub(super) fn follow(
-        &self,
-        tracer: &mut Tracer,
-        pid: Pid,
-        position: usize,
-    ) -> Result<(), Trouble> {
+    /// The way to this position, from where the trace began.
+    pub(super) fn way(&self, tracer: &mut Tracer, position: usize) -> Result<Way, Trouble> {
         let (from, hits) = self.nearest(position);
-        if from > 0 {
-            let at = self.path[from];
-            tracer.plant(pid, at)?;
-            for hit in 1..=hits {
-                match tracer.go(pid)? {
-                    Stop::Planted(address) if address == at => {}
-                    stop => return Err(self.diverged(position, &stop)),
-                }
-                tracer.uproot(pid, at)?;
-                if hit < hits {
-                    self.step(tracer, pid, position)?;
-                    tracer.plant(pid, at)?;
-                }
-            }
-        }
-        for _ in from..position {
-            self.step(tracer, pid, position)?;
-        }
-        let found = tracer.registers(pid)?.rip;
-        match self.path.get(position) {
-            Some(expected) if *expected != found => Err(Trouble::Diverged(format!(
-                "position {position} is at {expected:#x}, but this time at {found:#x}"
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    fn step(&self, tracer: &mut Tracer, pid: Pid, position: usize) -> Result<(), Trouble> {
-        let at = tracer.registers(pid)?.rip;
-        let stop = match tracer.instruction(pid, at)?.kind {
-            Kind::SystemCall => tracer.step_call(pid, Patience::default())?,
-            _ => tracer.step(pid)?,
+        let run = match from {
+            0 => None,
+            from => Some((tracer.spot(self.path[from])?, hits)),
         };
-        if stop == Stop::Stepped { Ok(()) } else { Err(self.diverged(position, &stop)) }
-    }
-
-    fn diverged(&self, position: usize, stop: &Stop) -> Trouble {
-        Trouble::Diverged(format!("on the way to position {position} it stops so: {stop:?}"))
+        let at = self.path.get(position).copied().unwrap_or(self.stand);
+        let at = tracer.spot(at)?;
+        Ok(Way { run, steps: position - from, at, instructions: position })
     }
 
     /// The cheapest way to a position: the position to run to by a breakpoint (0: none), and how
@@ -243,4 +323,44 @@ impl Trace {
         }
         (best.0, best.1)
     }
+}
+
+/// Goes this way.
+pub(super) fn follow(tracer: &mut Tracer, pid: Pid, way: &Way) -> Result<(), Trouble> {
+    let diverged = |stop: &dyn std::fmt::Debug| {
+        let (after, at) = (way.instructions, &way.at);
+        Trouble::Diverged(format!("on the way to instruction {after}, at {at}: {stop:?}"))
+    };
+    let step = |tracer: &mut Tracer| {
+        let at = tracer.registers(pid)?.rip;
+        let stop = match tracer.instruction(pid, at)?.kind {
+            Kind::SystemCall => tracer.step_call(pid, Patience::default())?,
+            _ => tracer.step(pid)?,
+        };
+        if stop == Stop::Stepped { Ok(()) } else { Err(diverged(&stop)) }
+    };
+    if let Some((spot, hits)) = &way.run {
+        let at = tracer.address(spot)?;
+        tracer.plant(pid, at)?;
+        for hit in 1..=*hits {
+            match tracer.go(pid)? {
+                Stop::Planted(address) if address == at => {}
+                stop => return Err(diverged(&stop)),
+            }
+            tracer.uproot(pid, at)?;
+            if hit < *hits {
+                step(tracer)?;
+                tracer.plant(pid, at)?;
+            }
+        }
+    }
+    for _ in 0..way.steps {
+        step(tracer)?;
+    }
+    let (expected, found) = (tracer.address(&way.at)?, tracer.registers(pid)?.rip);
+    if expected != found {
+        let found = tracer.spot(found)?;
+        return Err(diverged(&format!("it stands at {found}")));
+    }
+    Ok(())
 }
