@@ -145,8 +145,9 @@ mod stepped {
             return format!("{} schedules ({})", sweep.points, levels.join("; "));
         }
         format!(
-            "{} instructions, {} shared reads, {} shared writes, {} system calls{}; {} points, \
+            "{}{} instructions, {} shared reads, {} shared writes, {} system calls{}; {} points, \
              {} worlds",
+            if sweep.exact { "" } else { "about " },
             sweep.instructions,
             sweep.reads,
             sweep.writes,
@@ -197,7 +198,11 @@ mod stepped {
     }
 
     fn show(shown: &Shown, sweep: &Sweep, out: &Path) {
-        say!("      {} that the model forbids; the shortest breaks {}:", sweep.forbidden, shown.rule);
+        say!(
+            "      {} that the model forbids; the shortest breaks {}:",
+            sweep.forbidden,
+            shown.rule
+        );
         say!("        {}", shown.says);
         shown.narrative.iter().for_each(|line| say!("        {line}"));
         shown.picture.lines().for_each(|line| say!("          {line}"));

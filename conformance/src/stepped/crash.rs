@@ -254,7 +254,9 @@ fn run(
             "it takes more than {LONGEST} instructions; use an operation on smaller messages"
         )));
     }
-    sweep.repeats = self::trace(tracer, plan, &setups[0].1)?.path == trace.path;
+    let again = self::trace(tracer, plan, &setups[0].1)?;
+    sweep.repeats = again.does_the_same(&trace);
+    sweep.exact = again.path == trace.path;
     let points = if plan.every { trace.all_points() } else { trace.crash_points() };
     sweep.points = points.len();
     if plan.company == Company::Alone && plan.victim != Victim::Create {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use iced_x86::{
-    Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, InstructionInfoOptions, Mnemonic, OpAccess,
-    Register, UsedMemory,
+    Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, InstructionInfoOptions, Mnemonic,
+    OpAccess, Register, UsedMemory,
 };
 use libc::user_regs_struct as Registers;
 
@@ -104,6 +104,12 @@ fn decode(factory: &mut InstructionInfoFactory, bytes: &[u8], address: u64) -> D
         }
         FlowControl::Next | FlowControl::UnconditionalBranch => Flow::One,
         FlowControl::Call | FlowControl::Return => Flow::One,
+        // Through the table of functions in libraries, which is filled in before the first.
+        FlowControl::IndirectCall | FlowControl::IndirectBranch
+            if instruction.is_ip_rel_memory_operand() =>
+        {
+            Flow::One
+        }
         _ => Flow::Any,
     };
     let touches = |m: &&UsedMemory| m.access() != OpAccess::NoMemAccess;

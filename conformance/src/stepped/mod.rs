@@ -43,8 +43,8 @@ use setting::Setting;
 use tracer::Tracer;
 
 pub use replay::{Again, Stepped};
-pub use sweep::{Level, Shown, Sweep};
 use sweep::Gathered;
+pub use sweep::{Level, Shown, Sweep};
 
 /// Why a sweep was not carried through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]

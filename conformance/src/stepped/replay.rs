@@ -256,8 +256,7 @@ impl Found<'_> {
         tracer: &mut Tracer,
     ) -> Result<(Stepped, Box<Counterexample>), Trouble> {
         self.shrink(tracer);
-        let setup =
-            setup(&self.course, &self.setting.claim.link, &self.setting.place.folder);
+        let setup = setup(&self.course, &self.setting.claim.link, &self.setting.place.folder);
         let mut recordings: Vec<Vec<Image>> = Vec::new();
         let mut counterexample = None;
         for _ in 0..RECORDINGS {
@@ -280,9 +279,8 @@ impl Found<'_> {
             recordings[0].iter().zip(other).for_each(|(a, b)| a.compare(b, &mut moving));
         }
         let stops = recordings[0].iter().map(|image| hex(image.hash(&moving))).collect();
-        let counterexample = counterexample.ok_or_else(|| {
-            Trouble::Diverged("it was not recorded even once".into())
-        })?;
+        let counterexample = counterexample
+            .ok_or_else(|| Trouble::Diverged("it was not recorded even once".into()))?;
         let narrative = narrative::tell(&self.course, Some(&counterexample), tracer.modules());
         let stepped = Stepped {
             format: Stepped::FORMAT.into(),

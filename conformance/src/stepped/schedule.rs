@@ -12,8 +12,8 @@ use std::time::Instant;
 use ipc_model::{Mode, Process};
 
 use super::course::Way;
-use super::setting::{RECEIVER, SENDER, SHORT, Setting, role};
 use super::scenario::Scenario;
+use super::setting::{RECEIVER, SENDER, SHORT, Setting, role};
 use super::trace::Limits;
 use super::tracer::Tracer;
 use super::world::{Ended, Progress, Setup, World};
@@ -133,7 +133,8 @@ fn kills(
 ) -> Result<(), Trouble> {
     let dead = |p: &Prefix| p.last().is_some_and(|s| matches!(s.stops, Stops::Dead(_)));
     let level: Vec<Prefix> = level.into_iter().filter(dead).collect();
-    let mut counts = Level { preemptions: plan.extent.preemptions, kills: true, ..Level::default() };
+    let mut counts =
+        Level { preemptions: plan.extent.preemptions, kills: true, ..Level::default() };
     let chosen = sample(level, plan.extent.cap, plan.extent.seed, &mut counts.left_out);
     counts.incomplete = counts.left_out > 0;
     for prefix in &chosen {
@@ -288,7 +289,7 @@ fn learn(
         for position in points {
             // Before its first instruction is where it stood anyway.
             let idle = alone && wakes.is_none_or(|wakes| position < wakes);
-            if position == 0 && !kills || idle && !kills {
+            if !kills && (position == 0 || idle) {
                 continue;
             }
             let way = trace.way(stage.world.tracer, position)?;

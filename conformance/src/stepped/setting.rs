@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ipc_model::{Addressing, Capacity, Ends, Message, Mode, Modes, Op, Process, ProcessSet, Profile};
+use ipc_model::{
+    Addressing, Capacity, Ends, Message, Mode, Modes, Op, Process, ProcessSet, Profile,
+};
 
 use super::Trouble;
 use super::course::Call;

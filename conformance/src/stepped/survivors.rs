@@ -212,8 +212,7 @@ impl Survivors<'_, '_, '_> {
         if self.plan.setting.capacity() == 0 {
             return self.meetings(sender, receiver, rounds.min(MEETINGS));
         }
-        let (send, receive) =
-            (self.plan.setting.quick_send()?, self.plan.setting.quick_receive()?);
+        let (send, receive) = (self.plan.setting.quick_send()?, self.plan.setting.quick_receive()?);
         for round in 0..rounds {
             let call = self.send(sender, receiver, send);
             let sent = self.say_quietly(sender, call)?.took_effect();

@@ -57,8 +57,11 @@ pub struct Sweep {
     pub writes: usize,
     /// Its system calls.
     pub calls: usize,
-    /// Whether a second trace was the same, instruction by instruction.
+    /// Whether it did the same to what others see when it was traced again.
     pub repeats: bool,
+    /// Whether it even was the same, instruction by instruction: what computes with the time is
+    /// not.
+    pub exact: bool,
     /// How many points it was killed at, or schedules were run.
     pub points: usize,
     /// Of schedules: by number of preemptions.

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command as Program, Stdio};
@@ -14,6 +14,7 @@ use libc::user_regs_struct as Registers;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -287,6 +288,14 @@ impl Tracer {
         Ok(())
     }
 
+    /// Goes past the `pause` that it stands at, which does nothing.
+    pub(super) fn pass_pause(&mut self, pid: Pid) -> Result<(), Trouble> {
+        const LENGTH: u64 = 2;
+        let mut registers = self.registers(pid)?;
+        registers.rip += LENGTH;
+        ptrace::setregs(pid, registers).map_err(broken("PTRACE_SETREGS"))
+    }
+
     /// Lets it run until it stops by itself.
     pub(super) fn go(&mut self, pid: Pid) -> Result<Stop, Trouble> {
         self.run(pid, Patience::default())
@@ -363,12 +372,7 @@ impl Tracer {
         self.watch(pid, patience, &mut Watch::default())
     }
 
-    fn watch(
-        &mut self,
-        pid: Pid,
-        patience: Patience,
-        watch: &mut Watch,
-    ) -> Result<Stop, Trouble> {
+    fn watch(&mut self, pid: Pid, patience: Patience, watch: &mut Watch) -> Result<Stop, Trouble> {
         self.slept = false;
         watch.looks = 0;
         loop {
@@ -433,22 +437,23 @@ impl Tracer {
 
     /// Reads a word of a process that has not been stopped.
     fn peek_asleep(&self, pid: Pid, at: u64) -> Result<u64, Trouble> {
-        let path = format!("/proc/{pid}/mem");
-        let complain = |e: std::io::Error| Trouble::Broken(format!("{path}: {e}"));
-        let memory = File::open(&path).map_err(complain)?;
-        let mut word = [0; 8];
-        memory.read_exact_at(&mut word, at).map_err(complain)?;
-        Ok(u64::from_le_bytes(word))
+        let bytes = self.read(pid, at, 8)?.try_into();
+        bytes.map(u64::from_le_bytes).map_err(|_| Trouble::Broken(format!("no word at {at:#x}")))
+    }
+
+    /// Reads memory of a process.
+    pub(super) fn read(&self, pid: Pid, at: u64, length: u64) -> Result<Vec<u8>, Trouble> {
+        let mut bytes = vec![0; length as usize];
+        let remote = [RemoteIoVec { base: at as usize, len: bytes.len() }];
+        let read = process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &remote);
+        let read = read.map_err(broken("process_vm_readv"))?;
+        bytes.truncate(read);
+        Ok(bytes)
     }
 
     /// Has the deadline come that the process sleeps up to. Answers the stop that it then stands
     /// at, unless it has been let go again.
-    fn skip(
-        &mut self,
-        pid: Pid,
-        sleep: Sleep,
-        left: Duration,
-    ) -> Result<Option<Stop>, Trouble> {
+    fn skip(&mut self, pid: Pid, sleep: Sleep, left: Duration) -> Result<Option<Stop>, Trouble> {
         kill(pid, Signal::SIGSTOP).map_err(broken("kill"))?;
         let status = waitpid(pid, Some(WaitPidFlag::__WALL)).map_err(broken("waitpid"))?;
         let stop = self.stop(pid, status)?;

@@ -302,9 +302,7 @@ impl<'t> World<'t> {
     pub(super) fn whole(&mut self, process: Process, call: Call) -> Result<(), Trouble> {
         match self.call(process, call)? {
             Progress::Returned(Answer::Done) => Ok(()),
-            Progress::Returned(Answer::Odd(why)) => {
-                Err(Trouble::Refused(format!("{call}: {why}")))
-            }
+            Progress::Returned(Answer::Odd(why)) => Err(Trouble::Refused(format!("{call}: {why}"))),
             other => Err(Trouble::Refused(format!("{call}: {}", other.word()))),
         }
     }
@@ -327,11 +325,7 @@ impl<'t> World<'t> {
 
     /// Lets the actor go on with its call. One that does not come to its end is stopped where it
     /// spins, or left asleep. Unless `thorough`, it is enough to see that it sleeps.
-    pub(super) fn go_on(
-        &mut self,
-        process: Process,
-        thorough: bool,
-    ) -> Result<Progress, Trouble> {
+    pub(super) fn go_on(&mut self, process: Process, thorough: bool) -> Result<Progress, Trouble> {
         let progress = match self.advance(process, thorough)? {
             // A suspicion is looked at with ten times the patience before it counts.
             Progress::Spins if thorough => {
