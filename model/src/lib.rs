@@ -27,6 +27,8 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod cover;
+pub mod defect;
 pub mod explore;
 mod history;
 pub mod lanes;
