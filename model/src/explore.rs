@@ -2,13 +2,14 @@
 //! own promises in each of them.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use rustc_hash::FxHashMap;
 
+mod graph;
 mod promises;
 mod runs;
 
+pub use graph::dot;
 pub use promises::PROMISES;
 pub use runs::runs;
 
@@ -105,50 +106,6 @@ enum Label {
 /// Explores the scenario breadth first.
 pub fn explore(spec: &Spec, scenario: &Scenario, limit: Limit) -> Exploration {
     Explorer { spec, scenario, limit }.explore(|_, _, _| {})
-}
-
-/// The graph of the scenario's states in the DOT language: a node a state, an edge a label.
-pub fn dot(spec: &Spec, scenario: &Scenario, limit: Limit) -> String {
-    let mut edges = String::new();
-    let mut nodes = Vec::new();
-    let explorer = Explorer { spec, scenario, limit };
-    explorer.explore(|from, label, to| {
-        nodes.resize(nodes.len().max(from.0 + 1).max(to.0 + 1), String::new());
-        nodes[from.0] = describe(from.1);
-        nodes[to.0] = describe(to.1);
-        let label = match label {
-            Label::Step(p, rule) => format!("{p} {rule}"),
-            Label::Call(p) => format!("{p} calls"),
-            Label::Return(p, ret) => format!("{p} is told {ret}"),
-            Label::Time(p) => format!("{p}'s deadline"),
-            Label::Go(p) => format!("{p} goes on"),
-            Label::Kill(p) => format!("{p} is killed"),
-        };
-        let _ = writeln!(edges, "  s{} -> s{} [label=\"{label}\"];", from.0, to.0);
-    });
-    let mut text = String::from("digraph states {\n  node [shape=box, fontname=monospace];\n");
-    for (i, node) in nodes.iter().enumerate() {
-        let _ = writeln!(text, "  s{i} [label=\"{node}\"];");
-    }
-    text + &edges + "}\n"
-}
-
-fn describe(node: &Node) -> String {
-    let queues: Vec<String> = node
-        .state
-        .links
-        .iter()
-        .map(|l| l.queue.iter().map(|w| w.message.to_string()).collect::<Vec<_>>().join(" "))
-        .map(|queue| format!("[{queue}]"))
-        .collect();
-    let calls = node.state.calls.iter().enumerate().map(|(p, call)| match call {
-        Call::Running => format!("P{p}"),
-        Call::Pending { op, blocked: false, .. } => format!("P{p} {op}?"),
-        Call::Pending { op, blocked: true, .. } => format!("P{p} {op} zzz"),
-        Call::Returning(ret) => format!("P{p} → {ret}"),
-        Call::Dead => format!("P{p} ✗"),
-    });
-    calls.chain(queues).collect::<Vec<_>>().join("\\n")
 }
 
 struct Explorer<'a> {
