@@ -10,9 +10,11 @@ use ipc_model::{
 
 use crate::adapter::Claim;
 use crate::generate::Generator;
+use crate::probe;
 use crate::protocol::Way;
 use crate::replay::Replay;
-use crate::report::{Cell, CellVerdict, Trace, visible_rules};
+use crate::report::{Cell, CellVerdict, Trace};
+use crate::rulebook::{self, Asked, Decided};
 use crate::run::{End, Execution, Host, QUIESCENCE};
 
 /// How much of the suite is run.
@@ -73,7 +75,7 @@ struct Finding {
 
 /// The cells of one link, with a file to replay each red one by.
 pub struct LinkResult {
-    /// One cell for every visible rule.
+    /// One cell for every rule of the [`rulebook`].
     pub cells: Vec<Cell>,
     /// By rule, for cells with a counterexample.
     pub replays: BTreeMap<String, Replay>,
@@ -81,9 +83,22 @@ pub struct LinkResult {
     pub runs: u32,
 }
 
-/// Runs the suite on one configuration of an adapter. `only`: look at these rules alone.
+/// Runs the suite on one configuration of an adapter, for the rules that are asked for.
 /// `progress` is called after every scenario with how many there have been.
 pub fn run_link(
+    host: &mut Host,
+    claim: &Claim,
+    plan: Plan,
+    asked: &Asked,
+    progress: &dyn Fn(u32),
+) -> LinkResult {
+    let mut result = run_model(host, claim, plan, asked.of_the_model(), progress);
+    result.cells.extend(probe::run(host, claim, plan, asked));
+    result
+}
+
+/// Decides the rules of the message model.
+fn run_model(
     host: &mut Host,
     claim: &Claim,
     plan: Plan,
@@ -229,6 +244,10 @@ impl Tally<'_> {
                 let deviation = deviations.into_iter().next()?;
                 Some((scenario.clone(), (CellVerdict::Deviates, deviation)))
             }
+            Verdict::Fail(_) if scenario.asleep == 0 && rests_on_sleep(&profile, &execution) => {
+                let surer = Scenario { asleep: SURELY_ASLEEP, ..scenario.clone() };
+                self.run_once(&surer, way, about)
+            }
             Verdict::Fail(counterexample) => {
                 let verdict = match counterexample.got {
                     Got::Stuck => CellVerdict::Hang,
@@ -276,21 +295,13 @@ impl Tally<'_> {
         let link = format!("{}/{}", self.adapter, self.claim.link);
         let mut cells = Vec::new();
         let mut replays = BTreeMap::new();
-        for rule in visible_rules() {
+        for entry in rulebook::all() {
+            let Decided::Model(rule) = entry.decided else { continue };
             let evidence = self.evidence.get(&rule).copied().unwrap_or(0);
-            let mut cell = Cell {
-                link: link.clone(),
-                rule: rule.to_string(),
-                verdict: CellVerdict::Pass,
-                why: format!("needed and kept in {evidence} runs"),
-                evidence,
-                observed: Vec::new(),
-                replay: None,
-                picture: None,
-                trace: None,
-                known: None,
-            };
-            let claimed = (rule.rule().claimed)(&self.claim.profile);
+            let why = format!("needed and kept in {evidence} runs");
+            let mut cell = Cell::plain(&link, entry.about.id, CellVerdict::Pass, &why);
+            cell.evidence = evidence;
+            let claimed = entry.is_claimed(self.claim);
             if let Some(finding) = self.findings.get(&rule) {
                 cell.verdict = finding.verdict;
                 cell.why = finding.counterexample.to_string();
@@ -301,8 +312,7 @@ impl Tally<'_> {
                 cell.trace = Some(Trace::of(&finding.counterexample, scenario, way));
                 replays.insert(rule.to_string(), self.replay(rule, finding));
             } else if !claimed {
-                cell.verdict = CellVerdict::NotClaimed;
-                cell.why = "the link does not claim it".into();
+                cell = Cell::not_claimed(&link, entry.about.id);
             } else if let Some((verdict, why)) = self.troubles.get(&rule) {
                 cell.verdict = *verdict;
                 cell.why = why.clone();
@@ -338,6 +348,18 @@ impl Tally<'_> {
 pub fn execute(host: &mut Host, claim: &Claim, scenario: &Scenario, way: Way) -> Execution {
     let explains = |history: &History| progresses(&claim.profile, history);
     host.run(&claim.link, scenario, way, QUIESCENCE, &explains)
+}
+
+/// How long a process must sleep in its call before a verdict may rest on that, in nanoseconds. A
+/// call may sleep for other reasons than that it has to wait, such as a lock whose holder the
+/// machine has put aside; not for as long as this.
+const SURELY_ASLEEP: u64 = 300_000_000;
+
+/// Whether the model would let it pass if nobody had been seen asleep.
+fn rests_on_sleep(profile: &Profile, execution: &Execution) -> bool {
+    let mut awake = execution.history.clone();
+    let seen = awake.operations.iter_mut().filter_map(|o| o.blocked.take()).count();
+    seen > 0 && !matches!(check(profile, &awake), Verdict::Fail(_))
 }
 
 /// Whether the model lets the history end like this.
