@@ -33,6 +33,8 @@ pub struct Covering {
     pub fired: RuleSet,
     /// Every pair that they fire between them.
     pub pairs: Pairs,
+    /// The promises of the model that some state on the way breaks: none, for a sound model.
+    pub broken: BTreeSet<String>,
 }
 
 /// One of them.
@@ -97,6 +99,7 @@ fn tour(cast: Cast, covering: &mut Covering) {
         let (fired, pairs) = (found.fired, found.pairs);
         covering.fired = covering.fired.or(fired);
         covering.pairs.extend(&pairs);
+        covering.broken.extend(found.broken);
         covering.scenarios.push(Covered { scenario, fired, pairs });
     }
 }

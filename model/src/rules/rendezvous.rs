@@ -69,7 +69,7 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[S("B2"), S("B7"), S("Y2"), S("Y4")],
         force: Shall,
         kind: Kind::Completes,
-        claimed: zero,
+        claimed: |p| zero(p) && p.send.waits() && p.receive.waits(),
         step: |at| {
             let send = at.waiting_send()?;
             meets_receiver(at, send)
@@ -81,7 +81,7 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[S("B2"), S("Y2")],
         force: Shall,
         kind: Kind::Blocks,
-        claimed: |p| zero(p) && (p.send.blocking || p.send.timed),
+        claimed: |p| zero(p) && p.send.waits(),
         step: lonely_send_sleeps,
     },
     Rule {
@@ -90,7 +90,7 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[S("B2"), S("Y4")],
         force: Shall,
         kind: Kind::Blocks,
-        claimed: |p| zero(p) && (p.receive.blocking || p.receive.timed),
+        claimed: |p| zero(p) && p.receive.waits(),
         step: lonely_receive_sleeps,
     },
     Rule {
@@ -99,7 +99,7 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[S("B2"), S("Y3")],
         force: Shall,
         kind: Kind::Completes,
-        claimed: |p| zero(p) && p.send.nonblocking && (p.receive.blocking || p.receive.timed),
+        claimed: |p| zero(p) && p.send.nonblocking && p.receive.waits(),
         step: |at| {
             let send = at.sends(Mode::Nonblocking)?;
             meets_receiver(at, send)
@@ -123,7 +123,7 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[S("B2"), S("Y5")],
         force: Shall,
         kind: Kind::Completes,
-        claimed: |p| zero(p) && p.receive.nonblocking && (p.send.blocking || p.send.timed),
+        claimed: |p| zero(p) && p.receive.nonblocking && p.send.waits(),
         step: |at| {
             let receive = at.receives(Mode::Nonblocking)?;
             meets_sender(at, receive)
