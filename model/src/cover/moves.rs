@@ -77,7 +77,8 @@ impl Cast {
         let mut moves = Vec::new();
         let fresh = |s: &State| {
             let link = &s.links[0];
-            link.queue.is_empty() && s.calls.iter().all(|c| *c == Call::Running)
+            let ready = link.senders.contains(Process(0)) && link.queue.is_empty();
+            ready && s.calls.iter().all(|c| *c == Call::Running)
         };
         if self.filling() > 0 && everywhere(&fresh) {
             moves.push(Move::Fill);
