@@ -6,7 +6,8 @@ use std::fmt::Write;
 use ipc_model::cover::{Pairs, covering};
 use ipc_model::explore::{Limit, explore};
 use ipc_model::{
-    Addressing, Capacity, Holders, Modes, Notice, Order, Profile, Size, Spec, scenarios,
+    Addressing, Capacity, Distribution, Holders, Modes, Notice, Order, Profile, Size, Spec,
+    scenarios,
 };
 
 fn profiles() -> Vec<(&'static str, Profile)> {
@@ -29,6 +30,7 @@ fn profiles() -> Vec<(&'static str, Profile)> {
             Profile { sender_closed: Notice::Silent, receiver_closed: Notice::Silent, ..bounded },
         ),
         ("direct", Profile { addressing, senders: one, receivers: one, ..bounded }),
+        ("broadcast", Profile { distribution: Distribution::ToEach, ..bounded }),
         ("nothing-timed", Profile { send: never, receive: never, ..bounded }),
         (
             "small-priority",

@@ -7,8 +7,8 @@ use ipc_model::cover::covering;
 use ipc_model::defect::{Defect, defects, guards};
 use ipc_model::explore::{Exploration, Limit, explore, runs};
 use ipc_model::{
-    Addressing, Capacity, Holders, Kind, Mode, Notice, Order, Profile, RuleId, Scenario,
-    ScenarioBuilder, Size, Spec, check, scenarios,
+    Addressing, Capacity, Distribution, Holders, Kind, Mode, Modes, Notice, Order, Profile, RuleId,
+    Scenario, ScenarioBuilder, Size, Spec, check, scenarios,
 };
 
 /// Profiles that between them switch on every rule that is a step, with messages that do not fit.
@@ -36,7 +36,17 @@ fn profiles() -> Vec<Profile> {
         Profile { sender_closed: silent, receiver_closed: silent, ..bounded },
         direct,
         Profile { capacity, order, ..bounded },
+        Profile { distribution: Distribution::ToEach, ..mortal },
+        Profile { size, ..cell() },
     ]
+}
+
+/// A state cell, which has but one way to read.
+fn cell() -> Profile {
+    let (silent, distribution) = (Notice::Silent, Distribution::Latest);
+    let receive = Modes { blocking: false, nonblocking: true, timed: false };
+    let cell = Profile { distribution, receive, ..Profile::mailbox(Capacity::Bounded(1)) };
+    Profile { sender_closed: silent, receiver_closed: silent, ..cell }
 }
 
 /// A message of a size that the link never takes, sent in every situation that a send can meet.
@@ -60,7 +70,9 @@ fn odd_sizes(profile: &Profile) -> Vec<Scenario> {
                 }
             }
             s.size(20).send(0, mode);
-            scenarios.push(s.build());
+            if s.build().fits(profile) {
+                scenarios.push(s.build());
+            }
         }
     }
     scenarios
