@@ -2,6 +2,7 @@
 
 mod check;
 mod diff;
+mod explore;
 mod merge;
 mod new;
 mod replay;
@@ -64,6 +65,8 @@ enum Command {
     Step(step::StepArguments),
     /// Decides whether a recorded history is legal.
     Check(CheckArguments),
+    /// Walks every behaviour of small scenarios: states, endings, promises, and the graph.
+    Explore(explore::ExploreArguments),
     /// Writes a test crate: a small link with a mistake in it, every rule a test.
     New(NewArguments),
     /// Writes a report in another format; several files are merged first.
@@ -265,6 +268,7 @@ impl Arguments {
             Some(Command::Replay { file, run, times }) => replay::replay(&file, run, times),
             Some(Command::Step(arguments)) => step::step(&arguments),
             Some(Command::Check(arguments)) => check::check(&arguments),
+            Some(Command::Explore(arguments)) => explore::explore(&arguments),
             Some(Command::New(arguments)) => new::new(&arguments),
             Some(Command::Report(arguments)) => report::report(&arguments),
             Some(Command::Merge(arguments)) => merge::merge(&arguments),
