@@ -1,5 +1,6 @@
 //! The commands of `ipc-conform`.
 
+mod bisect;
 mod check;
 mod diff;
 mod merge;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipc_conformance::suite::Plan;
+use semver::Version;
 
 /// Is this inter-process communication correct? Holds links against an executable formal model.
 ///
@@ -66,8 +68,11 @@ enum Command {
     Report(ReportArguments),
     /// Joins the reports of shards: of two verdicts on one cell, the worse one stays.
     Merge(MergeArguments),
-    /// Tells what changed between two reports. Exit code 1: a cell became red.
+    /// Tells what changed between two reports, or between two versions of a crate, which are run
+    /// for it. Exit code 1: a cell became red.
     Diff(DiffArguments),
+    /// Finds the first version of a crate where the verdict on a rule changes.
+    Bisect(BisectArguments),
 }
 
 #[derive(Args)]
@@ -79,20 +84,13 @@ pub(crate) struct NewArguments {
     pub(crate) name: Option<String>,
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct RunArguments {
     /// `adapter`, `adapter/configuration`, either with `@version` behind the adapter, or the path
     /// of an adapter program. Default: the links of the main job.
     pub(crate) links: Vec<String>,
-    /// Only rules that match, such as `order.*`.
-    #[arg(long)]
-    pub(crate) rule: Option<String>,
-    /// How much is run.
-    #[arg(long, value_enum, default_value_t = Level::Quick)]
-    pub(crate) level: Level,
-    /// The seed of the random scenarios: the same seed gives the same ones.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) asked: Asked,
     /// Where the report goes. Default: `target/ipc-conform` of the project.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
@@ -101,16 +99,9 @@ pub(crate) struct RunArguments {
     pub(crate) deviations: Option<PathBuf>,
 }
 
-impl Default for RunArguments {
+impl Default for Asked {
     fn default() -> Self {
-        Self {
-            links: Vec::new(),
-            rule: None,
-            level: Level::Quick,
-            seed: 1,
-            out: None,
-            deviations: None,
-        }
+        Self { rule: None, level: Level::Quick, seed: 1 }
     }
 }
 
@@ -201,16 +192,62 @@ pub(crate) struct MergeArguments {
 
 #[derive(Args)]
 pub(crate) struct DiffArguments {
-    /// The report before.
-    pub(crate) before: PathBuf,
-    /// The report after.
-    pub(crate) after: PathBuf,
+    /// What was before: a report file, or links to run, such as `crossbeam-channel@0.5.8`.
+    pub(crate) before: String,
+    /// What came after.
+    pub(crate) after: String,
+    /// Where both sides' reports are kept, if links are run. Default: `target/ipc-conform/diff` of
+    /// the project.
+    #[arg(long)]
+    pub(crate) keep: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) asked: Asked,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub(crate) format: DiffFormat,
     /// The file to write. Default: standard output.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct BisectArguments {
+    /// `adapter`, or `adapter/configuration`.
+    pub(crate) link: String,
+    /// Name of the rule, such as `send.full.blocks`; or several, such as `send.*`.
+    pub(crate) rule: String,
+    /// The version to begin with. Default: the oldest.
+    #[arg(long)]
+    pub(crate) from: Option<Version>,
+    /// The version to end with. Default: the newest.
+    #[arg(long)]
+    pub(crate) to: Option<Version>,
+    /// How much is run of each version.
+    #[arg(long, value_enum, default_value_t = Level::Quick)]
+    pub(crate) level: Level,
+    /// The seed of the random scenarios.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Runs every version instead of halving: changes that were taken back show, too.
+    #[arg(long)]
+    pub(crate) every: bool,
+    /// Where each version's report is kept. Default: `target/ipc-conform/bisect` of the project.
+    #[arg(long)]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+/// What is asked of links that a command runs.
+#[derive(Args, Clone)]
+pub(crate) struct Asked {
+    /// Only rules that match, such as `order.*`.
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// How much is run.
+    #[arg(long, value_enum, default_value_t = Level::Quick)]
+    pub(crate) level: Level,
+    /// The seed of the random scenarios: the same seed gives the same ones.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// The formats of a difference.
@@ -265,6 +302,7 @@ impl Arguments {
             Some(Command::Report(arguments)) => report::report(&arguments),
             Some(Command::Merge(arguments)) => merge::merge(&arguments),
             Some(Command::Diff(arguments)) => diff::diff(&arguments),
+            Some(Command::Bisect(arguments)) => bisect::bisect(&arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),

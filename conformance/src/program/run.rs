@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -30,27 +30,10 @@ struct Job {
 
 pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
     let begun = Instant::now();
-    let only: Option<RuleSet> = match &arguments.rule {
-        Some(glob) => Some(super::select_rules(glob)?.into_iter().collect()),
-        None => None,
-    };
-    let deviations = read_deviations(arguments.deviations.as_deref())?;
-    let out = arguments.out.clone().unwrap_or_else(|| versions::target().join("ipc-conform"));
-    std::fs::create_dir_all(out.join("replay"))
-        .with_context(|| format!("cannot write to {}", out.display()))?;
-    ctrlc::set_handler(interrupt).context("cannot catch Ctrl-C")?;
-
-    let folder = temporary::folder()?;
-    let (mut report, jobs) = prepare(arguments, folder.path())?;
-    let plan = arguments.level.plan(arguments.seed);
-    run_all(&mut report, jobs, plan, only, folder.path(), &out)?;
-    drop(folder);
-
-    let stale = deviation::apply(&deviations, &mut report);
-    write(&report, &out)?;
-    print(&report, &out);
-    for deviation in &stale {
-        let (link, rule) = (&deviation.link, &deviation.rule);
+    let decided = decide(arguments)?;
+    let Decided { report, out, stale } = &decided;
+    print(report, out);
+    for (link, rule) in stale {
         eprintln!("stale: {link} no longer deviates from {rule}: remove the deviation");
     }
     super::say!("report: {} and report.json", out.join("report.html").display());
@@ -60,7 +43,59 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
         report.level,
         begun.elapsed().as_secs_f64()
     );
-    Ok(exit_code(&report, only.is_some(), !stale.is_empty()))
+    Ok(exit_code(report, arguments.asked.rule.is_some(), !stale.is_empty()))
+}
+
+/// What a run has decided, and written.
+pub(super) struct Decided {
+    pub(super) report: Report,
+    /// The folder that the report was written to.
+    pub(super) out: PathBuf,
+    /// Link and rule of each known deviation that did not occur.
+    stale: Vec<(String, String)>,
+}
+
+impl Decided {
+    /// Fails where a link could not even be asked what it claims, with the reason.
+    pub(super) fn complete(&self) -> anyhow::Result<()> {
+        let broken = self.report.links.iter().find(|l| l.runs == 0 && l.ways.is_empty());
+        let cell = broken.and_then(|l| self.report.cells.iter().find(|c| c.link == l.name));
+        match cell {
+            Some(cell) => bail!("{} is broken: {}", cell.link, cell.why),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs the links, and writes the report and its replay files.
+pub(super) fn decide(arguments: &RunArguments) -> anyhow::Result<Decided> {
+    let only: Option<RuleSet> = match &arguments.asked.rule {
+        Some(glob) => Some(super::select_rules(glob)?.into_iter().collect()),
+        None => None,
+    };
+    let deviations = read_deviations(arguments.deviations.as_deref())?;
+    let out = arguments.out.clone().unwrap_or_else(|| versions::target().join("ipc-conform"));
+    std::fs::create_dir_all(out.join("replay"))
+        .with_context(|| format!("cannot write to {}", out.display()))?;
+    catch_interrupt()?;
+
+    let folder = temporary::folder()?;
+    let (mut report, jobs) = prepare(arguments, folder.path())?;
+    let plan = arguments.asked.level.plan(arguments.asked.seed);
+    run_all(&mut report, jobs, plan, only, folder.path(), &out)?;
+    drop(folder);
+
+    let stale = deviation::apply(&deviations, &mut report);
+    let stale = stale.into_iter().map(|d| (d.link.clone(), d.rule.clone())).collect();
+    write(&report, &out)?;
+    Ok(Decided { report, out, stale })
+}
+
+/// Ctrl-C ends runs cleanly; once for the whole program, which may run links several times.
+fn catch_interrupt() -> anyhow::Result<()> {
+    static CAUGHT: OnceLock<Result<(), String>> = OnceLock::new();
+    let caught = CAUGHT.get_or_init(|| ctrlc::set_handler(interrupt).map_err(|e| e.to_string()));
+    caught.clone().map_err(|e| anyhow::anyhow!("cannot catch Ctrl-C: {e}"))
 }
 
 fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviation>> {
@@ -188,8 +223,8 @@ fn empty_report(arguments: &RunArguments) -> Report {
     Report {
         format: Report::FORMAT.into(),
         suite: env!("CARGO_PKG_VERSION").into(),
-        seed: arguments.seed,
-        level: arguments.level.word().into(),
+        seed: arguments.asked.seed,
+        level: arguments.asked.level.word().into(),
         environment: environment.into_iter().map(|(k, v)| (k.into(), v)).collect(),
         links: Vec::new(),
         rules: visible_rules().map(|r| ReportRule::of(r.rule())).collect(),
