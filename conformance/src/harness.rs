@@ -125,7 +125,7 @@ impl Link {
         let folder = temporary::folder().map_err(|e| format!("{e:#}"))?;
         let program = std::env::current_exe().map_err(|e| format!("where am I? {e}"))?;
         let mut host = Host::start(&program, folder.path())?;
-        Ok(suite::run_link(&mut host, &self.claim, self.plan, self.only, &|_| {}))
+        Ok(suite::run_link(&mut host, &self.claim, self.plan, self.only))
     }
 
     /// All that a reader needs who sees this test fail.

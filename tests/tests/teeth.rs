@@ -44,7 +44,7 @@ fn for_each_link<T: Send>(
 #[test]
 fn the_specification_served_as_a_link_passes_everything() {
     let correct = |claim: &Claim| !claim.link.starts_with("mutant-");
-    let results = for_each_link(correct, |host, claim| run_link(host, claim, PLAN, None, &|_| ()));
+    let results = for_each_link(correct, |host, claim| run_link(host, claim, PLAN, None));
     assert!(results.len() >= 15);
     for (link, LinkResult { cells, .. }) in results {
         for cell in cells {
@@ -62,7 +62,7 @@ fn every_mutant_is_found_out_by_the_rule_it_breaks() {
         let name = claim.link.trim_start_matches("mutant-");
         let breaks = RuleId::of(mutant(name).unwrap().breaks).unwrap();
         let only = [breaks].into_iter().collect();
-        let result = run_link(host, claim, plan, Some(only), &|_| ());
+        let result = run_link(host, claim, plan, Some(only));
         let red = |v: CellVerdict| v.is_red() || v == CellVerdict::Deviates;
         let red: Vec<String> =
             result.cells.iter().filter(|c| red(c.verdict)).map(|c| c.rule.clone()).collect();

@@ -84,7 +84,8 @@ pub(super) fn run_kept(
 ) -> anyhow::Result<super::run::Decided> {
     let out = Some(kept.join(link.replace('/', "-")));
     let links = vec![link.to_string()];
-    let decided = decide(&RunArguments { links, asked: asked.clone(), out, deviations: None })?;
+    let decided =
+        decide(&RunArguments { links, asked: asked.clone(), out, ..RunArguments::default() })?;
     eprintln!("{link}: {}", decided.out.join("report.json").display());
     Ok(decided)
 }

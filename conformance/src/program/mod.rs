@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod merge;
 mod new;
+mod prepare;
 mod replay;
 mod report;
 mod rules;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipc_conformance::campaign::{Campaign, Shard};
 use ipc_conformance::suite::Plan;
 use semver::Version;
 
@@ -66,7 +68,8 @@ enum Command {
     New(NewArguments),
     /// Writes a report in another format; several files are merged first.
     Report(ReportArguments),
-    /// Joins the reports of shards: of two verdicts on one cell, the worse one stays.
+    /// Joins the reports of shards: of two verdicts on one cell, the worse one stays. Exits as the
+    /// whole run would.
     Merge(MergeArguments),
     /// Tells what changed between two reports, or between two versions of a crate, which are run
     /// for it. Exit code 1: a cell became red.
@@ -91,6 +94,13 @@ pub(crate) struct RunArguments {
     pub(crate) links: Vec<String>,
     #[command(flatten)]
     pub(crate) asked: Asked,
+    /// Only this part of the runs: K of N, such as `3/8`. `merge` joins the reports of all N.
+    #[arg(long, value_name = "K/N", default_value_t)]
+    pub(crate) shard: Shard,
+    /// Goes on where a run into the same folder was interrupted or killed; begins, if there was
+    /// none.
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// Where the report goes. Default: `target/ipc-conform` of the project.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
@@ -102,6 +112,15 @@ pub(crate) struct RunArguments {
 impl Default for Asked {
     fn default() -> Self {
         Self { rule: None, level: Level::Quick, seed: 1 }
+    }
+}
+
+impl RunArguments {
+    /// What is asked for, as reports and progress keep it.
+    fn campaign(&self) -> Campaign {
+        let Asked { rule, level, seed } = self.asked.clone();
+        let (links, level) = (self.links.clone(), level.word().into());
+        Campaign { links, rule, level, seed, shard: self.shard }
     }
 }
 
@@ -188,6 +207,9 @@ pub(crate) struct MergeArguments {
     /// The folder that gets report.json, report.html and the replay files.
     #[arg(long)]
     pub(crate) out: PathBuf,
+    /// Joins what there is, although shards are missing.
+    #[arg(long)]
+    pub(crate) partial: bool,
 }
 
 #[derive(Args)]
