@@ -14,9 +14,11 @@ pub mod generate;
 mod harness;
 mod host;
 pub mod payload;
+pub mod probe;
 pub mod protocol;
 pub mod replay;
 pub mod report;
+pub mod rulebook;
 pub mod run;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod stepped;

@@ -86,6 +86,14 @@ impl Host {
         Ok(host)
     }
 
+    /// How many descriptors the adapter's program holds.
+    ///
+    /// # Errors
+    /// That it does not run.
+    pub fn descriptors(&self) -> Result<usize, String> {
+        self.talk.descriptors()
+    }
+
     /// Refuses claims that could not be told apart in a report, or not be run at all.
     fn validate(&self) -> Result<(), String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);

@@ -56,10 +56,19 @@ pub struct Scenario {
     /// How long timed calls wait, in nanoseconds.
     #[serde(default = "default_timeout")]
     pub timeout: u64,
+    /// How long a process must be seen asleep without a break before [`Step::AwaitBlocked`] takes
+    /// it for blocked, in nanoseconds; 0 for three looks in a row. A process may also sleep in its
+    /// call because the machine is busy, so what rests on its sleep is looked at twice.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asleep: u64,
     /// Where not empty: the calls are made one after the other, by one thread that holds every
     /// end, and this says whose call is next.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<Process>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn default_timeout() -> u64 {
@@ -231,6 +240,7 @@ impl ScenarioBuilder {
                 links: vec![ends],
                 processes: vec![Script::default(); width],
                 timeout: Scenario::TIMEOUT,
+                asleep: 0,
                 order: Vec::new(),
             },
             addressing: profile.addressing,

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipc_conformance::campaign::{Campaign, Shard};
+use ipc_conformance::rulebook;
 use ipc_conformance::suite::Plan;
 use semver::Version;
 
@@ -350,11 +351,10 @@ fn matches(glob: &str, name: &str) -> bool {
 ///
 /// # Errors
 /// That none does, with the nearest names.
-fn select_rules(glob: &str) -> anyhow::Result<Vec<ipc_model::RuleId>> {
-    let selected: Vec<_> =
-        ipc_model::RuleId::all().filter(|r| matches(glob, r.rule().id)).collect();
+fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
+    let selected: Vec<_> = rulebook::all().filter(|entry| matches(glob, entry.about.id)).collect();
     if selected.is_empty() {
-        let known = ipc_model::RuleId::all().map(|r| r.rule().id);
+        let known = rulebook::all().map(|entry| entry.about.id);
         let nearest = ipc_conformance::catalogue::nearest(glob, known).join(", ");
         anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
     }

@@ -9,7 +9,8 @@ use anyhow::{Context, bail};
 use ipc_conformance::adapter::Claim;
 use ipc_conformance::campaign::Shard;
 use ipc_conformance::catalogue::{self, Selection};
-use ipc_conformance::report::{Cell, Report, ReportLink, ReportRule, visible_rules};
+use ipc_conformance::report::{Cell, Report, ReportLink, ReportRule};
+use ipc_conformance::rulebook;
 use ipc_conformance::run::Host;
 use ipc_conformance::suite::{self, Decided, Plan, Progress};
 use ipc_conformance::versions;
@@ -185,7 +186,7 @@ fn is_ours(selection: &Selection) -> bool {
 fn broken(report: &mut Report, selection: &Selection, why: &str) {
     let link = selection.link.as_ref();
     let name = link.map_or(selection.program(), |l| format!("{}/{l}", selection.program()));
-    report.cells.extend(visible_rules().map(|rule| Cell::broken(&name, rule, why)));
+    report.cells.extend(rulebook::all().map(|entry| Cell::broken(&name, entry.about.id, why)));
     report.links.push(ReportLink {
         name,
         version: "unknown".into(),
@@ -231,7 +232,7 @@ fn empty_report(arguments: &RunArguments) -> Report {
         environment: environment.into_iter().map(|(k, v)| (k.into(), v)).collect(),
         shards: if arguments.shard.is_whole() { Vec::new() } else { vec![arguments.campaign()] },
         links: Vec::new(),
-        rules: visible_rules().map(|r| ReportRule::of(r.rule())).collect(),
+        rules: rulebook::all().map(|entry| ReportRule::of(&entry.about)).collect(),
         cells: Vec::new(),
     }
 }

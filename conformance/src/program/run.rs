@@ -10,11 +10,11 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use ipc_conformance::catalogue;
 use ipc_conformance::deviation;
-use ipc_conformance::report::{Cell, CellVerdict, Report, html, text, visible_rules};
+use ipc_conformance::report::{Cell, CellVerdict, Report, html, text};
+use ipc_conformance::rulebook::{self, Asked};
 use ipc_conformance::run::{Host, interrupt};
 use ipc_conformance::suite::{self, LinkResult, Plan};
 use ipc_conformance::{NOT_ASKED, NOT_NEEDED, temporary, versions};
-use ipc_model::RuleSet;
 
 use super::prepare::{Job, keep_progress, prepare, resume};
 use super::{FAILS, INCONCLUSIVE, RunArguments, USAGE, WELL};
@@ -66,9 +66,9 @@ impl Decided {
 
 /// Runs the links, and writes the report and its replay files.
 pub(super) fn decide(arguments: &RunArguments) -> anyhow::Result<Decided> {
-    let only: Option<RuleSet> = match &arguments.asked.rule {
-        Some(glob) => Some(super::select_rules(glob)?.into_iter().collect()),
-        None => None,
+    let asked = match &arguments.asked.rule {
+        Some(glob) => super::select_rules(glob)?.into_iter().collect(),
+        None => Asked::EVERYTHING,
     };
     let deviations = read_deviations(arguments.deviations.as_deref())?;
     let out = arguments.out.clone().unwrap_or_else(|| versions::target().join("ipc-conform"));
@@ -81,7 +81,7 @@ pub(super) fn decide(arguments: &RunArguments) -> anyhow::Result<Decided> {
     let progress = keep_progress(arguments, &out)?;
     let (mut report, jobs) = prepare(arguments, plan, folder.path())?;
     let jobs = resume(jobs, &report, &progress)?;
-    run_all(&mut report, jobs, (plan, only), folder.path(), &out)?;
+    run_all(&mut report, jobs, (plan, &asked), folder.path(), &out)?;
     drop(folder);
 
     let mut stale = deviation::apply(&deviations, &mut report);
@@ -114,7 +114,7 @@ const AT_ONCE: usize = 2;
 fn run_all(
     report: &mut Report,
     jobs: Vec<Job>,
-    plan: (Plan, Option<RuleSet>),
+    plan: (Plan, &Asked),
     folder: &Path,
     out: &Path,
 ) -> anyhow::Result<()> {
@@ -148,8 +148,8 @@ fn run_all(
         let mut result = match result {
             Ok(result) => result,
             Err(why) => {
-                let cell = |rule| Cell::broken(&link.name, rule, &why);
-                report.cells.extend(visible_rules().map(cell));
+                let cell = |entry: rulebook::Entry| Cell::broken(&link.name, entry.about.id, &why);
+                report.cells.extend(rulebook::all().map(cell));
                 continue;
             }
         };
@@ -177,7 +177,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn run_job(
     job: Job,
-    plan: (Plan, Option<RuleSet>),
+    plan: (Plan, &Asked),
     folder: &Path,
     bar: &ProgressBar,
 ) -> Result<LinkResult, String> {

@@ -17,9 +17,11 @@ pub use progress::{Decided, Progress};
 use self::progress::Finding;
 use crate::adapter::Claim;
 use crate::generate::{Candidate, Generator};
+use crate::probe::{self, PROBES};
 use crate::protocol::Way;
 use crate::replay::Replay;
-use crate::report::{Cell, CellVerdict, Trace, family, visible_rules};
+use crate::report::{Cell, CellVerdict, Trace, family};
+use crate::rulebook::{self, Asked, Entry};
 use crate::run::{End, Execution, Host, QUIESCENCE, interrupted};
 
 /// How much of the suite is run.
@@ -54,6 +56,8 @@ struct Tally<'a> {
     host: &'a mut Host,
     claim: &'a Claim,
     plan: Plan,
+    asked: &'a Asked,
+    /// Those rules of the message model that are asked for, if it is not every one.
     only: Option<RuleSet>,
     /// Which runs are to be done.
     part: Range<u64>,
@@ -78,10 +82,10 @@ pub struct LinkResult {
     pub runs: u32,
 }
 
-/// Runs the suite on one configuration of an adapter. `only`: look at these rules alone.
-pub fn run_link(host: &mut Host, claim: &Claim, plan: Plan, only: Option<RuleSet>) -> LinkResult {
+/// Runs the suite on one configuration of an adapter, for the rules that are asked for.
+pub fn run_link(host: &mut Host, claim: &Claim, plan: Plan, asked: &Asked) -> LinkResult {
     let fresh = (Decided::default(), Progress::nowhere());
-    run_part(host, claim, (plan, only), 0..size(claim, plan), fresh, &|_| {})
+    run_part(host, claim, (plan, asked), 0..size(claim, plan), fresh, &|_| {})
 }
 
 /// Runs a part of the suite: the runs of these numbers, out of [`size`]; those that `decided` has
@@ -89,20 +93,21 @@ pub fn run_link(host: &mut Host, claim: &Claim, plan: Plan, only: Option<RuleSet
 pub fn run_part(
     host: &mut Host,
     claim: &Claim,
-    (plan, only): (Plan, Option<RuleSet>),
+    (plan, asked): (Plan, &Asked),
     part: Range<u64>,
     (decided, kept): (Decided, Progress),
     progress: &dyn Fn(u64),
 ) -> LinkResult {
-    let tally = Tally { host, claim, plan, only, part, at: 0, decided, kept, progress };
-    tally.run()
+    let only = asked.of_the_model();
+    Tally { host, claim, plan, asked, only, part, at: 0, decided, kept, progress }.run()
 }
 
-/// How many runs of scenarios the suite has for this link.
+/// How many runs the suite has for this link: of scenarios, and of probes.
 pub fn size(claim: &Claim, plan: Plan) -> u64 {
     let standard = ipc_model::scenarios::standard(&claim.profile);
     let repeats: u64 = standard.iter().map(|s| repeats(s.repeat, plan)).sum();
-    claim.ways().count() as u64 * (repeats + u64::from(plan.random))
+    let scenarios = claim.ways().count() as u64 * (repeats + u64::from(plan.random));
+    scenarios + PROBES.len() as u64
 }
 
 fn repeats(repeat: u32, plan: Plan) -> u64 {
@@ -126,6 +131,7 @@ impl Tally<'_> {
             self.run_standard(way);
             self.run_random(way);
         }
+        self.run_probes();
         self.kept.write(&self.decided);
         self.into_result()
     }
@@ -221,6 +227,23 @@ impl Tally<'_> {
         self.note(found.0, found.1, scenario, way);
     }
 
+    fn run_probes(&mut self) {
+        for probe in PROBES {
+            if self.is_over() {
+                return;
+            }
+            if !self.is_due() {
+                continue;
+            }
+            let cell = probe::run(probe, self.host, self.claim, self.plan, self.asked);
+            if interrupted() {
+                return;
+            }
+            self.decided.probed.insert(probe.about.id.into(), cell);
+            self.done();
+        }
+    }
+
     /// Runs the scenario and checks what came of it. Answers what rule it broke, if it broke one.
     fn run_once(
         &mut self,
@@ -274,6 +297,10 @@ impl Tally<'_> {
                 }
                 let deviation = deviations.into_iter().next()?;
                 Some((scenario.clone(), (CellVerdict::Deviates, deviation)))
+            }
+            Verdict::Fail(_) if scenario.asleep == 0 && rests_on_sleep(&profile, &execution) => {
+                let surer = Scenario { asleep: SURELY_ASLEEP, ..scenario.clone() };
+                self.run_once(&surer, way, about, races)
             }
             Verdict::Fail(counterexample) => {
                 let verdict = match counterexample.got {
@@ -346,28 +373,24 @@ impl Tally<'_> {
     }
 
     fn into_result(self) -> LinkResult {
-        let cells = visible_rules().map(|rule| self.cell(rule)).collect();
+        let cells = rulebook::all().map(|entry| self.cell(entry)).collect();
         let findings = self.decided.findings;
         let replays = findings.into_iter().map(|(rule, finding)| (rule, finding.replay)).collect();
         LinkResult { cells, replays, runs: self.decided.runs }
     }
 
-    fn cell(&self, rule: RuleId) -> Cell {
-        let id = rule.rule().id;
+    fn cell(&self, entry: Entry) -> Cell {
+        let id = entry.about.id;
+        let link = format!("{}/{}", self.host.name, self.claim.link);
         let decided = &self.decided;
         let evidence = decided.evidence.get(id).copied().unwrap_or(0);
-        let mut cell = Cell {
-            link: format!("{}/{}", self.host.name, self.claim.link),
-            rule: id.into(),
-            verdict: CellVerdict::Pass,
-            why: format!("needed and kept in {evidence} runs"),
-            evidence,
-            observed: decided.observed.get(id).into_iter().flatten().cloned().collect(),
-            replay: None,
-            picture: None,
-            trace: None,
-            known: None,
-        };
+        let why = format!("needed and kept in {evidence} runs");
+        let mut cell = Cell::plain(&link, id, CellVerdict::Pass, &why);
+        cell.evidence = evidence;
+        cell.observed = decided.observed.get(id).into_iter().flatten().cloned().collect();
+        if let Some(probed) = decided.probed.get(id) {
+            return Cell { link, ..probed.clone() };
+        }
         if let Some(finding) = decided.findings.get(id) {
             cell.verdict = finding.verdict;
             cell.why.clone_from(&finding.why);
@@ -375,13 +398,12 @@ impl Tally<'_> {
             cell.observed = vec![finding.observed.clone()];
             cell.picture = Some(finding.picture.clone());
             cell.trace = Some(finding.trace.clone());
-        } else if !(rule.rule().claimed)(&self.claim.profile) {
-            cell.verdict = CellVerdict::NotClaimed;
-            cell.why = "the link does not claim it".into();
+        } else if !entry.is_claimed(self.claim) {
+            cell = Cell::not_claimed(&link, id);
         } else if let Some((verdict, why)) = decided.troubles.get(id) {
             cell.verdict = *verdict;
             cell.why.clone_from(why);
-        } else if self.only.is_some_and(|only| !only.contains(rule)) {
+        } else if !self.asked.includes(id) {
             cell.verdict = CellVerdict::Inconclusive;
             cell.why = crate::NOT_ASKED.into();
         } else if let (0, Some(why)) = (evidence, &decided.given_up) {
@@ -400,6 +422,18 @@ impl Tally<'_> {
 pub fn execute(host: &mut Host, claim: &Claim, scenario: &Scenario, way: Way) -> Execution {
     let explains = |history: &History| progresses(&claim.profile, history);
     host.run(&claim.link, scenario, way, QUIESCENCE, &explains)
+}
+
+/// How long a process must sleep in its call before a verdict may rest on that, in nanoseconds. A
+/// call may sleep for other reasons than that it has to wait, such as a lock whose holder the
+/// machine has put aside; not for as long as this.
+const SURELY_ASLEEP: u64 = 300_000_000;
+
+/// Whether the model would let it pass if nobody had been seen asleep.
+fn rests_on_sleep(profile: &Profile, execution: &Execution) -> bool {
+    let mut awake = execution.history.clone();
+    let seen = awake.operations.iter_mut().filter_map(|o| o.blocked.take()).count();
+    seen > 0 && !matches!(check(profile, &awake), Verdict::Fail(_))
 }
 
 /// Whether the model lets the history end like this.

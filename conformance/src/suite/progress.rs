@@ -9,7 +9,7 @@ use ipc_model::Profile;
 use serde::{Deserialize, Serialize};
 
 use crate::replay::Replay;
-use crate::report::{CellVerdict, Trace};
+use crate::report::{Cell, CellVerdict, Trace};
 
 /// Between two times that the file is written: what a kill can cost.
 const OFTEN: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ pub struct Decided {
     pub(super) findings: BTreeMap<String, Finding>,
     /// By rule: why runs about it tell nothing.
     pub(super) troubles: BTreeMap<String, (CellVerdict, String)>,
+    /// By rule: what a probe has found.
+    pub(super) probed: BTreeMap<String, Cell>,
     /// How long runs that broke have taken.
     pub(super) wasted: Duration,
     /// Why the link is not run any more.
