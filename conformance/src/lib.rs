@@ -13,6 +13,7 @@ pub mod deviation;
 pub mod generate;
 mod harness;
 mod host;
+pub mod look;
 pub mod payload;
 pub mod probe;
 pub mod protocol;
@@ -25,6 +26,7 @@ pub mod stepped;
 pub mod suite;
 mod talk;
 pub mod temporary;
+pub mod values;
 pub mod versions;
 pub mod worker;
 

@@ -135,6 +135,16 @@ impl Talk {
         running.process.wait().ok().filter(|_| ended)
     }
 
+    /// The adapter's program.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The number of the program's process.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(|running| running.process.id())
+    }
+
     /// How many descriptors the program holds.
     ///
     /// # Errors

@@ -49,6 +49,11 @@ impl Plan {
         };
         Some(Self { random, repeat, seed, first_only: false })
     }
+
+    /// Whether it has the time for everything.
+    pub fn is_deep(self) -> bool {
+        self.repeat >= 400
+    }
 }
 
 /// A link that is being run.
@@ -274,6 +279,11 @@ impl Tally<'_> {
                 self.trouble(about, CellVerdict::Crash, &why);
                 return None;
             }
+            End::Panic(why) => {
+                let why = format!("{why}, in scenario {}", scenario.name);
+                self.trouble(about, CellVerdict::Crash, &why);
+                return None;
+            }
             End::Broken(why) => {
                 self.decided.wasted += begun.elapsed();
                 if self.decided.wasted > WASTE {
@@ -437,7 +447,7 @@ fn rests_on_sleep(profile: &Profile, execution: &Execution) -> bool {
 }
 
 /// Whether the model lets the history end like this.
-fn progresses(profile: &Profile, history: &History) -> bool {
+pub(crate) fn progresses(profile: &Profile, history: &History) -> bool {
     let verdict = check(profile, history);
     !matches!(verdict.counterexample(), Some(c) if c.got == Got::Stuck)
 }
