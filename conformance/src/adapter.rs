@@ -47,20 +47,57 @@ pub struct Extras {
     pub private: bool,
 }
 
-/// What an end tells of the link without changing it.
+/// A question that an end answers without changing the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Observer {
-    /// [`Endpoint::len`].
+    /// How many messages wait in the link.
     Len,
-    /// [`Endpoint::is_empty`].
+    /// Whether none does.
     IsEmpty,
-    /// [`Endpoint::is_full`].
+    /// Whether there is room for none more.
     IsFull,
-    /// [`Endpoint::capacity`].
+    /// How many may wait; `None` if any number may.
     Capacity,
-    /// [`Endpoint::is_disconnected`].
+    /// Whether nobody is left at the other end.
     IsDisconnected,
+}
+
+/// The answer to such a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// Yes or no.
+    Yes(bool),
+    /// A number; `None` if there is no limit.
+    Number(Option<usize>),
+}
+
+impl From<bool> for Observation {
+    fn from(yes: bool) -> Self {
+        Self::Yes(yes)
+    }
+}
+
+impl From<usize> for Observation {
+    fn from(number: usize) -> Self {
+        Self::Number(Some(number))
+    }
+}
+
+impl From<Option<usize>> for Observation {
+    fn from(number: Option<usize>) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl std::fmt::Display for Observation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Observation::Yes(yes) => write!(f, "{yes}"),
+            Observation::Number(Some(number)) => write!(f, "{number}"),
+            Observation::Number(None) => write!(f, "unbounded"),
+        }
+    }
 }
 
 impl Observer {
@@ -229,28 +266,8 @@ pub trait Endpoint: Send {
         Err(Failure::Unsupported)
     }
 
-    /// How many messages wait in the link.
-    fn len(&self) -> Result<usize, Failure> {
-        Err(Failure::Unsupported)
-    }
-
-    /// Whether none does.
-    fn is_empty(&self) -> Result<bool, Failure> {
-        Err(Failure::Unsupported)
-    }
-
-    /// Whether there is room for none more.
-    fn is_full(&self) -> Result<bool, Failure> {
-        Err(Failure::Unsupported)
-    }
-
-    /// How many may wait; `None` if any number may.
-    fn capacity(&self) -> Result<Option<usize>, Failure> {
-        Err(Failure::Unsupported)
-    }
-
-    /// Whether nobody is left at the other end.
-    fn is_disconnected(&self) -> Result<bool, Failure> {
+    /// What the end tells of the link without changing it.
+    fn observe(&self, what: Observer) -> Result<Observation, Failure> {
         Err(Failure::Unsupported)
     }
 }

@@ -247,7 +247,12 @@ impl Pair {
             let told = [("sender", &pair.sender), ("receiver", &pair.receiver)];
             let told = told.into_iter().filter_map(|(end, e)| Some((end, e.as_ref()?)));
             let told = told.flat_map(|(end, endpoint)| {
-                let values = observers.iter().filter_map(|o| Some((o, o.ask(&**endpoint)?)));
+                let ask = |o: &Observer| match endpoint.observe(*o) {
+                    Err(Failure::Unsupported) => None,
+                    Err(other) => Some(other.to_string()),
+                    Ok(answer) => Some(answer.to_string()),
+                };
+                let values = observers.iter().filter_map(|o| Some((o, ask(o)?)));
                 values.map(|(o, v)| (format!("{end}.{}", o.word()), v)).collect::<Vec<_>>()
             });
             rows.push(Row { after: after.into(), inside, connected, told: told.collect() });
@@ -349,29 +354,4 @@ fn resident() -> u64 {
 
 fn entries(folder: &str) -> u32 {
     std::fs::read_dir(folder).map_or(0, |entries| entries.count() as u32)
-}
-
-impl Observer {
-    fn ask(self, endpoint: &dyn Endpoint) -> Option<String> {
-        let number = |n: Result<usize, Failure>| match n {
-            Err(Failure::Unsupported) => None,
-            Err(other) => Some(other.to_string()),
-            Ok(n) => Some(n.to_string()),
-        };
-        let yes = |answer: Result<bool, Failure>| match answer {
-            Err(Failure::Unsupported) => None,
-            Err(other) => Some(other.to_string()),
-            Ok(yes) => Some(yes.to_string()),
-        };
-        match self {
-            Observer::Len => number(endpoint.len()),
-            Observer::IsEmpty => yes(endpoint.is_empty()),
-            Observer::IsFull => yes(endpoint.is_full()),
-            Observer::Capacity => match endpoint.capacity() {
-                Ok(None) => Some("unbounded".into()),
-                other => number(other.map(Option::unwrap_or_default)),
-            },
-            Observer::IsDisconnected => yes(endpoint.is_disconnected()),
-        }
-    }
 }

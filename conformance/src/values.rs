@@ -64,6 +64,61 @@ pub trait Values {
     fn close_receiver(&mut self);
 }
 
+/// A link that carries values, as its two ends and the calls on them.
+pub struct Carries<S, R> {
+    sender: Option<S>,
+    receiver: Option<R>,
+    try_send: fn(&S, Counted) -> Result<(), Failure>,
+    send_timeout: Option<fn(&S, Counted, Duration) -> Result<(), Failure>>,
+    try_receive: fn(&R) -> Result<Counted, Failure>,
+}
+
+impl<S: 'static, R: 'static> Carries<S, R> {
+    /// The link of these ends and nonblocking calls.
+    pub fn new(
+        (sender, receiver): (S, R),
+        try_send: fn(&S, Counted) -> Result<(), Failure>,
+        try_receive: fn(&R) -> Result<Counted, Failure>,
+    ) -> Self {
+        let (sender, receiver) = (Some(sender), Some(receiver));
+        Self { sender, receiver, try_send, send_timeout: None, try_receive }
+    }
+
+    /// With this timed call.
+    #[must_use]
+    pub fn timed(self, call: fn(&S, Counted, Duration) -> Result<(), Failure>) -> Self {
+        Self { send_timeout: Some(call), ..self }
+    }
+
+    /// As [`crate::adapter::Adapter::values`] wants it.
+    pub fn boxed(self) -> Option<Box<dyn Values>> {
+        Some(Box::new(self))
+    }
+}
+
+impl<S, R> Values for Carries<S, R> {
+    fn try_send(&mut self, value: Counted) -> Result<(), Failure> {
+        (self.try_send)(self.sender.as_ref().ok_or(Failure::Closed)?, value)
+    }
+
+    fn send_timeout(&mut self, value: Counted, timeout: Duration) -> Result<(), Failure> {
+        let call = self.send_timeout.ok_or(Failure::Unsupported)?;
+        call(self.sender.as_ref().ok_or(Failure::Closed)?, value, timeout)
+    }
+
+    fn try_receive(&mut self) -> Result<Counted, Failure> {
+        (self.try_receive)(self.receiver.as_ref().ok_or(Failure::Closed)?)
+    }
+
+    fn close_sender(&mut self) {
+        self.sender = None;
+    }
+
+    fn close_receiver(&mut self) {
+        self.receiver = None;
+    }
+}
+
 /// What came of the values of one story.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use ipc_model::{Force, Holders, Scenario, Source};
 
 use super::{Found, Probe, Subject, about};
 use crate::look::{Facts, Task};
-use crate::run::Course;
+use crate::run::{Course, Host, QUIESCENCE};
 
 /// How many links are made, used and dropped.
 const LINKS: usize = 20;
@@ -26,6 +27,22 @@ pub(super) const DESCRIPTORS: Probe = Probe {
     look: |subject| descriptors(subject).unwrap_or_else(|found| found),
 };
 
+/// How many descriptors are open once nothing more is being closed, or no more than `enough`: what
+/// an end's thread still holds while it leaves is no leak.
+fn settled(host: &Host, enough: Option<usize>) -> Result<usize, String> {
+    let mut open = host.descriptors()?;
+    let mut moved = Instant::now();
+    while enough.is_none_or(|enough| open > enough) && moved.elapsed() < QUIESCENCE {
+        std::thread::sleep(QUIESCENCE / 100);
+        let now = host.descriptors()?;
+        if now < open {
+            moved = Instant::now();
+        }
+        open = now;
+    }
+    Ok(open)
+}
+
 /// The first link may open what all of them share; from then on the number must not grow.
 fn descriptors(subject: &mut Subject<'_>) -> Result<Found, Found> {
     let scenario = subject.plain()?;
@@ -33,7 +50,7 @@ fn descriptors(subject: &mut Subject<'_>) -> Result<Found, Found> {
     let mut after = 0;
     for _ in 0..=LINKS {
         gets_through(subject, &scenario, &mut Course::default())?;
-        after = subject.host.descriptors().map_err(Found::no_look)?;
+        after = settled(subject.host, before).map_err(Found::no_look)?;
         before.get_or_insert(after);
     }
     Ok(match before {
