@@ -41,6 +41,12 @@ pub enum End {
     Broken(String),
 }
 
+/// Is told the numbers of the processes that hold a link.
+type Look<'a> = dyn FnMut(&[u32]) + 'a;
+
+/// Is told the folder of a run.
+type Left<'a> = dyn FnMut(&Path) + 'a;
+
 /// How a scenario is run, beyond what it says.
 #[derive(Default)]
 pub struct Course<'a> {
@@ -50,9 +56,9 @@ pub struct Course<'a> {
     pub leave: bool,
     /// Called when all is at rest and the ends are still held, with the numbers of the processes
     /// that hold them, the adapter's own first.
-    pub look: Option<&'a mut dyn FnMut(&[u32])>,
+    pub look: Option<&'a mut Look<'a>>,
     /// The folder of the run, after the links are gone and before it is removed.
-    pub left: Option<&'a mut dyn FnMut(&Path)>,
+    pub left: Option<&'a mut Left<'a>>,
 }
 
 /// An adapter program that has been started, ready to run scenarios.
@@ -146,6 +152,11 @@ impl Host {
         course: &mut Course<'_>,
     ) -> Execution {
         self.run_with(link, scenario, (way, QUIESCENCE), explains, course)
+    }
+
+    /// The number of the adapter's own process, where it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.talk.pid()
     }
 
     /// The adapter's program.

@@ -67,6 +67,8 @@ impl Talk {
             let log = File::create(self.log()).map_err(|e| e.to_string())?;
             let mut process = Command::new(&self.program)
                 .env(HOST_VARIABLE, "1")
+                // The last words of one that panics are to say where, and not how it got there.
+                .env("RUST_BACKTRACE", "0")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(log)

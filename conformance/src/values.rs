@@ -64,12 +64,15 @@ pub trait Values {
     fn close_receiver(&mut self);
 }
 
+type TrySend<S> = fn(&S, Counted) -> Result<(), Failure>;
+type SendTimeout<S> = fn(&S, Counted, Duration) -> Result<(), Failure>;
+
 /// A link that carries values, as its two ends and the calls on them.
 pub struct Carries<S, R> {
     sender: Option<S>,
     receiver: Option<R>,
-    try_send: fn(&S, Counted) -> Result<(), Failure>,
-    send_timeout: Option<fn(&S, Counted, Duration) -> Result<(), Failure>>,
+    try_send: TrySend<S>,
+    send_timeout: Option<SendTimeout<S>>,
     try_receive: fn(&R) -> Result<Counted, Failure>,
 }
 
@@ -77,7 +80,7 @@ impl<S: 'static, R: 'static> Carries<S, R> {
     /// The link of these ends and nonblocking calls.
     pub fn new(
         (sender, receiver): (S, R),
-        try_send: fn(&S, Counted) -> Result<(), Failure>,
+        try_send: TrySend<S>,
         try_receive: fn(&R) -> Result<Counted, Failure>,
     ) -> Self {
         let (sender, receiver) = (Some(sender), Some(receiver));
@@ -86,7 +89,7 @@ impl<S: 'static, R: 'static> Carries<S, R> {
 
     /// With this timed call.
     #[must_use]
-    pub fn timed(self, call: fn(&S, Counted, Duration) -> Result<(), Failure>) -> Self {
+    pub fn timed(self, call: SendTimeout<S>) -> Self {
         Self { send_timeout: Some(call), ..self }
     }
 

@@ -89,8 +89,8 @@ fn an_honest_link_passes_every_probe() {
     for probe in PROBES {
         for link in ["honest", "honest-file"] {
             let cell = bench.look(probe, link);
-            let fine =
-                [CellVerdict::Pass, CellVerdict::NotClaimed, CellVerdict::Observed].contains(&cell.verdict);
+            let fine = [CellVerdict::Pass, CellVerdict::NotClaimed, CellVerdict::Observed]
+                .contains(&cell.verdict);
             assert!(fine, "{link} {}: {:?} {}", cell.rule, cell.verdict, cell.why);
         }
     }

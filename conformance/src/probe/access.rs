@@ -21,6 +21,7 @@ pub(super) const MODES: Probe = Probe {
     ),
     claimed: |claim| claim.processes,
     deep: false,
+    way: None,
     look: |subject| modes(subject).unwrap_or_else(|found| found),
 };
 
@@ -43,16 +44,13 @@ struct ThingCreated {
 
 /// What the link has created that has a name, looked at while it is there.
 fn created(subject: &mut Subject<'_>) -> Result<Vec<ThingCreated>, Found> {
-    let scenario = subject.plain()?;
+    let (scenario, pid) = subject.warm_up()?;
+    // What the adapter held before is not this link's.
+    let before = held_by(&[pid]);
     let mut found = Vec::new();
-    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(2);
     let mut look = |pids: &[u32]| {
-        for name in held_by(pids) {
-            let Ok(metadata) = std::fs::symlink_metadata(&name) else { continue };
-            // What was there before is not this link's.
-            if metadata.modified().is_ok_and(|at| at < before) {
-                continue;
-            }
+        for name in held_by(pids).difference(&before) {
+            let Ok(metadata) = std::fs::symlink_metadata(name) else { continue };
             let mode = metadata.permissions().mode() & 0o777;
             let kind = match () {
                 () if name.starts_with("/dev/shm/") => "shared memory",
@@ -60,7 +58,7 @@ fn created(subject: &mut Subject<'_>) -> Result<Vec<ThingCreated>, Found> {
                 () => "socket or pipe",
             };
             let (words, others) = (format!("{kind} {mode:04o}"), mode & 0o077 != 0);
-            let another_user = opens_as_nobody(&name);
+            let (name, another_user) = (name.clone(), opens_as_nobody(name));
             found.push(ThingCreated { name, words, others, another_user });
         }
     };
@@ -96,6 +94,7 @@ pub(super) const PRIVATE: Probe = Probe {
     ),
     claimed: |claim| claim.processes && claim.extras.private,
     deep: false,
+    way: None,
     look: |subject| private(subject).unwrap_or_else(|found| found),
 };
 

@@ -11,10 +11,11 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::resources::{no_facts, once};
+use super::resources::no_facts;
 use super::{Found, Probe, Subject, about};
 use crate::adapter::Claim;
 use crate::look::{Facts, MARK, Task};
+use crate::protocol::Way;
 
 fn can_be_counted(claim: &Claim) -> bool {
     claim.threads && claim.profile.capacity != Capacity::Zero
@@ -31,7 +32,8 @@ pub(super) const SEEN: Probe = Probe {
     ),
     claimed: can_be_counted,
     deep: false,
-    look: |subject| once(subject, seen),
+    way: Some(Way::Threads),
+    look: seen,
 };
 
 /// No more than claimed.
@@ -45,7 +47,8 @@ pub(super) const CLAIMED: Probe = Probe {
     ),
     claimed: |claim| can_be_counted(claim) && claim.extras.system_calls.is_some(),
     deep: false,
-    look: |subject| once(subject, claimed),
+    way: Some(Way::Threads),
+    look: claimed,
 };
 
 /// Messages that are counted over.

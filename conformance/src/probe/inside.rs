@@ -2,9 +2,10 @@
 
 use ipc_model::{Capacity, Force, Source};
 
-use super::resources::{no_facts, once};
+use super::resources::no_facts;
 use super::{Found, Probe, Subject, about};
 use crate::look::{Facts, Row, Task};
+use crate::protocol::Way;
 
 /// Observers tell what is so.
 pub(super) const OBSERVERS: Probe = Probe {
@@ -17,7 +18,8 @@ pub(super) const OBSERVERS: Probe = Probe {
     ),
     claimed: |claim| claim.threads && !claim.extras.observers.is_empty(),
     deep: false,
-    look: |subject| once(subject, observers),
+    way: Some(Way::Threads),
+    look: observers,
 };
 
 fn observers(subject: &mut Subject<'_>) -> Found {
@@ -85,7 +87,8 @@ pub(super) const OWNERSHIP: Probe = Probe {
     ),
     claimed: |claim| claim.threads && claim.extras.values,
     deep: false,
-    look: |subject| once(subject, ownership),
+    way: Some(Way::Threads),
+    look: ownership,
 };
 
 fn ownership(subject: &mut Subject<'_>) -> Found {

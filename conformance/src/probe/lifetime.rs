@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use ipc_model::{Capacity, Force, Mode, Scenario, ScenarioBuilder, Source};
+use ipc_model::{Capacity, Force, Mode, Op, Scenario, ScenarioBuilder, Source, Step};
 
 use super::{Found, Probe, Subject, about};
 use crate::adapter::Claim;
 use crate::protocol::Way;
 use crate::run::{Course, End};
+use crate::worker::state_of;
 
 /// A program ends, and what it sent is still received.
 pub(super) const EXIT: Probe = Probe {
@@ -20,18 +21,9 @@ pub(super) const EXIT: Probe = Probe {
     ),
     claimed: |claim| claim.processes && claim.profile.capacity != Capacity::Zero,
     deep: false,
-    look: |subject| by_processes(subject, exit),
+    way: Some(Way::Processes),
+    look: |subject| exit(subject).unwrap_or_else(|found| found),
 };
-
-fn by_processes(
-    subject: &mut Subject<'_>,
-    look: fn(&mut Subject<'_>) -> Result<Found, Found>,
-) -> Found {
-    if subject.way == Way::Threads {
-        return Found::kept("that is a matter of processes");
-    }
-    look(subject).unwrap_or_else(|found| found)
-}
 
 /// As many messages as surely fit, sent and then received.
 fn filled(claim: &Claim, name: &str) -> Scenario {
@@ -86,7 +78,8 @@ pub(super) const NAME_AFTER_END: Probe = Probe {
     ),
     claimed: |claim| claim.processes,
     deep: false,
-    look: |subject| by_processes(subject, |s| again(s, false)),
+    way: Some(Way::Processes),
+    look: |subject| again(subject, false).unwrap_or_else(|found| found),
 };
 
 /// The name is free when a killed link has been removed.
@@ -100,20 +93,30 @@ pub(super) const NAME_AFTER_KILL: Probe = Probe {
     ),
     claimed: |claim| claim.processes,
     deep: false,
-    look: |subject| by_processes(subject, |s| again(s, true)),
+    way: Some(Way::Processes),
+    look: |subject| again(subject, true).unwrap_or_else(|found| found),
 };
 
 /// Leaves messages in a link, ends it, and uses another one of the same name.
 fn again(subject: &mut Subject<'_>, kill: bool) -> Result<Found, Found> {
     let name = format!("ipc-conform-{}-again-{}", std::process::id(), subject.claim.link);
     let mut first = filled(subject.claim, "first-of-its-name");
-    // Nobody receives, so that they are still inside at the end.
+    // Nobody receives, so that they are still inside at the end; and they have other names than
+    // those of the second link.
     first.processes[1].0.clear();
+    for step in &mut first.processes[0].0 {
+        if let Step::Call(Op::Send { message, .. }) = step {
+            message.sequence += 100;
+        }
+    }
     let mut end = |pids: &[u32]| {
         let host = nix::unistd::Pid::from_raw(pids[0] as i32);
         if kill {
             // It is the suite's own child, and has not been waited for.
             let _ = nix::sys::signal::kill(host, nix::sys::signal::Signal::SIGKILL);
+            while !matches!(state_of(pids[0], pids[0]), None | Some('Z' | 'X')) {
+                std::thread::sleep(std::time::Duration::from_micros(100));
+            }
         }
     };
     let mut course = Course { name: Some(name.clone()), look: Some(&mut end), ..Course::default() };
@@ -144,21 +147,20 @@ pub(super) const EXEC: Probe = Probe {
     ),
     claimed: |claim| claim.threads,
     deep: false,
+    way: Some(Way::Threads),
     look: |subject| exec(subject).unwrap_or_else(|found| found),
 };
 
 fn exec(subject: &mut Subject<'_>) -> Result<Found, Found> {
-    if subject.way == Way::Processes {
-        // Workers inherit their descriptors from the adapter because the suite asks for it.
-        return Ok(Found::kept("as by threads"));
-    }
-    let scenario = subject.plain()?;
+    // What the adapter itself has inherited is not the link's. (Workers inherit descriptors from it
+    // because the suite asks for that, so there is nothing to see by processes.)
+    let (scenario, pid) = subject.warm_up()?;
+    let before = inheritable(pid);
     let mut kept: Vec<(String, String)> = Vec::new();
     let mut look = |pids: &[u32]| kept = inheritable(pids[0]);
     let mut course = Course { look: Some(&mut look), ..Course::default() };
     subject.run(&scenario, &mut course)?;
-    let standard = ["0", "1", "2"];
-    kept.retain(|(number, _)| !standard.contains(&number.as_str()));
+    kept.retain(|descriptor| !before.contains(descriptor));
     Ok(match kept.first() {
         Some((_, what)) => Found {
             verdict: crate::report::CellVerdict::Deviates,

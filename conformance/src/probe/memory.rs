@@ -18,6 +18,7 @@ pub(super) const ERRORS: Probe = Probe {
     ),
     claimed: |_| true,
     deep: true,
+    way: None,
     look: |subject| errors(subject).unwrap_or_else(|found| found),
 };
 

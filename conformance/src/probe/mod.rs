@@ -63,6 +63,8 @@ pub struct Probe {
     pub claimed: fn(&Claim) -> bool,
     /// Whether it takes so long that only the deep level has the time.
     pub deep: bool,
+    /// The way to run the link in which there is something to see; `None` for either.
+    pub way: Option<Way>,
     /// Takes the look, at a link that claims it, once for each way to run it.
     pub look: fn(&mut Subject<'_>) -> Found,
 }
@@ -146,6 +148,15 @@ impl Subject<'_> {
         Found::of_end(&run.end).map_or(Ok(run.history), Err)
     }
 
+    /// Runs a plain use of the link, so that the adapter's own process is there and has opened what
+    /// all links share; answers the number of that process.
+    fn warm_up(&mut self) -> Result<(Scenario, u32), Found> {
+        let scenario = self.plain()?;
+        self.run(&scenario, &mut Course::default())?;
+        let pid = self.host.pid().ok_or_else(|| Found::no_look("the adapter has ended"))?;
+        Ok((scenario, pid))
+    }
+
     /// What the model says of the history.
     fn judge(&self, history: &History, kept: impl Into<String>) -> Found {
         match check(&self.claim.profile, history) {
@@ -187,7 +198,7 @@ pub fn run(probe: &Probe, host: &mut Host, claim: &Claim, plan: Plan, asked: &As
     }
     let mut kept: Option<Found> = None;
     let mut evidence = 0;
-    for way in claim.ways() {
+    for way in claim.ways().filter(|way| probe.way.is_none_or(|only| only == *way)) {
         let found = (probe.look)(&mut Subject { host, claim, way, plan });
         match (found.verdict, &mut kept) {
             // What is observed either way is one set.

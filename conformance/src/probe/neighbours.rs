@@ -23,15 +23,13 @@ pub(super) const FAILURE: Probe = Probe {
             && claim.profile.capacity != Capacity::Zero
     },
     deep: false,
+    way: Some(Way::Processes),
     look: |subject| failure(subject).unwrap_or_else(|found| found),
 };
 
 /// P0 and P1 hold one link, P2 and P3 the other. P1 is killed while it waits for a message; P2
 /// then sends to P3.
 fn failure(subject: &mut Subject<'_>) -> Result<Found, Found> {
-    if subject.way == Way::Threads {
-        return Ok(Found::kept("that is a matter of processes"));
-    }
     let profile = subject.claim.profile;
     let mut builder = ScenarioBuilder::new("other-link-fails", &profile, 1, 1);
     let (sender, receiver) = (builder.observer(), builder.observer());

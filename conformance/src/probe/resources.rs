@@ -8,6 +8,7 @@ use ipc_model::{Force, Holders, Scenario, Source};
 
 use super::{Found, Probe, Subject, about};
 use crate::look::{Facts, Task};
+use crate::protocol::Way;
 use crate::run::{Course, Host, QUIESCENCE};
 
 /// How many links are made, used and dropped.
@@ -24,6 +25,7 @@ pub(super) const DESCRIPTORS: Probe = Probe {
     ),
     claimed: |_| true,
     deep: false,
+    way: None,
     look: |subject| descriptors(subject).unwrap_or_else(|found| found),
 };
 
@@ -88,6 +90,7 @@ pub(super) const NAMES: Probe = Probe {
     ),
     claimed: |_| true,
     deep: false,
+    way: None,
     look: |subject| names(subject).unwrap_or_else(|found| found),
 };
 
@@ -96,7 +99,8 @@ pub(super) const NAMES: Probe = Probe {
 const TIMES: usize = 3;
 
 fn names(subject: &mut Subject<'_>) -> Result<Found, Found> {
-    let scenario = subject.plain()?;
+    let (scenario, pid) = subject.warm_up()?;
+    let before = held_by(&[pid]);
     let mut left: Vec<BTreeSet<String>> = Vec::new();
     for _ in 0..TIMES {
         let (mut held, mut strays) = (BTreeSet::new(), BTreeSet::new());
@@ -105,7 +109,7 @@ fn names(subject: &mut Subject<'_>) -> Result<Found, Found> {
         let mut course =
             Course { look: Some(&mut look), left: Some(&mut after), ..Course::default() };
         gets_through(subject, &scenario, &mut course)?;
-        held.retain(|name| still_there(name));
+        held.retain(|name| !before.contains(name) && still_there(name));
         left.push(held.into_iter().chain(strays).collect());
     }
     // What only one of several links has left is that link's own.
@@ -189,7 +193,8 @@ pub(super) const MEMORY: Probe = Probe {
     ),
     claimed: |claim| claim.threads,
     deep: false,
-    look: |subject| once(subject, memory),
+    way: Some(Way::Threads),
+    look: memory,
 };
 
 /// Messages at the quick level, and at the others. With messages of 1 KiB, or with 16 bytes lost for
@@ -219,12 +224,6 @@ fn memory(subject: &mut Subject<'_>) -> Found {
     }
 }
 
-/// Looks from inside look at threads of one process; by processes there is nothing more to see.
-pub(super) fn once(subject: &mut Subject<'_>, look: fn(&mut Subject<'_>) -> Found) -> Found {
-    let first = subject.claim.ways().next() == Some(subject.way);
-    if first { look(subject) } else { Found::kept("as by threads") }
-}
-
 /// What it means that an adapter did not tell what it was asked.
 pub(super) fn no_facts(answer: Result<(Facts, ()), String>) -> Found {
     match answer {
@@ -252,7 +251,8 @@ pub(super) const GUESTS: Probe = Probe {
             && claim.profile.capacity != ipc_model::Capacity::Zero
     },
     deep: false,
-    look: |subject| once(subject, guests),
+    way: Some(Way::Threads),
+    look: guests,
 };
 
 fn guests(subject: &mut Subject<'_>) -> Found {

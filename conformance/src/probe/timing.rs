@@ -23,6 +23,7 @@ pub(super) const ZERO: Probe = Probe {
     ),
     claimed: is_timed,
     deep: false,
+    way: None,
     look: |subject| zero(subject).unwrap_or_else(|found| found),
 };
 
@@ -53,6 +54,7 @@ pub(super) const LARGEST: Probe = Probe {
     ),
     claimed: is_timed,
     deep: false,
+    way: None,
     look: |subject| largest(subject).unwrap_or_else(|found| found),
 };
 

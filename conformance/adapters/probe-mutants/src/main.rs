@@ -92,7 +92,8 @@ impl Adapter for Mutants {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let claim = |link: &str| if is_file(link) { file::claim(link) } else { thread::claim(link) };
+        let claim =
+            |link: &str| if is_file(link) { file::claim(link) } else { thread::claim(link) };
         LINKS.iter().map(|(link, _)| claim(link)).collect()
     }
 

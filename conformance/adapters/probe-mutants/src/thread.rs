@@ -42,7 +42,9 @@ struct Link {
 pub(crate) fn create(fault: Fault, place: &Place) -> Result<Box<dyn Created>, Failure> {
     let mut open = Vec::new();
     match fault {
-        Fault::KeepsDescriptor => std::mem::forget(File::open("/dev/zero").map_err(Failure::other)?),
+        Fault::KeepsDescriptor => {
+            std::mem::forget(File::open("/dev/zero").map_err(Failure::other)?)
+        }
         Fault::LeavesFile => {
             std::fs::write(place.folder.join("left"), "").map_err(Failure::other)?;
         }

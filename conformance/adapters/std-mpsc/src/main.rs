@@ -69,9 +69,8 @@ impl Adapter for Mpsc {
                 Carries::new(channel(), send, try_receive).boxed()
             }
             Some(bound) => {
-                let try_send = |end: &SyncSender<_>, value| {
-                    end.try_send(value).map_err(Failure::other)
-                };
+                let try_send =
+                    |end: &SyncSender<_>, value| end.try_send(value).map_err(Failure::other);
                 Carries::new(sync_channel(bound), try_send, try_receive).boxed()
             }
         }
