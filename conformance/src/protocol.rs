@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Address, Claim, Place};
 use crate::futures::{Action, Seen};
+use crate::look::{Facts, Task};
 
 /// The name of this version of the protocol.
 pub const PROTOCOL: &str = "ipc-adapter/1";
@@ -50,6 +51,16 @@ pub enum Request {
         /// What is done, one after the other.
         actions: Vec<Action>,
     },
+    /// Take a look from inside. Answered by `Looked`, or by `Error` where that is not offered.
+    Look {
+        /// The configuration.
+        link: String,
+        /// Where the link may put what it needs.
+        place: Place,
+        /// What to look at.
+        #[serde(flatten)]
+        task: Task,
+    },
     /// Remove what a link created at this place has left behind. Answered by `Finished`.
     Remove {
         /// The configuration.
@@ -72,6 +83,10 @@ pub struct Run {
     pub arena: PathBuf,
     /// Where the links may put what they need, one place a link.
     pub places: Vec<Place>,
+    /// Whether a process that is through with its script exits at once, without giving up its ends
+    /// before; processes that only receive begin when all others have gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leave: bool,
 }
 
 /// What an adapter answers.
@@ -103,6 +118,11 @@ pub enum Answer {
         /// One for each.
         seen: Vec<Seen>,
     },
+    /// To `Look`.
+    Looked {
+        /// What was seen.
+        facts: Facts,
+    },
     /// To any: it could not be done.
     Error {
         /// Why, for people.
@@ -132,6 +152,9 @@ pub struct WorkerTask {
     pub scenario: Scenario,
     /// The file of the arena.
     pub arena: PathBuf,
+    /// As in [`Run`].
+    #[serde(default)]
+    pub leave: bool,
     /// The address of each link that it holds an end of, with its number.
     pub addresses: Vec<(u8, Address)>,
 }

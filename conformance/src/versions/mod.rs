@@ -4,8 +4,14 @@
 //! for at exactly that version, and which lies in folders of the same names: an adapter that reads
 //! its version from the lock file four folders above reads the one it was really built with.
 
+mod bisect;
+mod published;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+pub use bisect::{Bisected, bisect};
+pub use published::published;
 
 use toml::{Table, Value};
 
@@ -25,12 +31,8 @@ pub fn build(adapter: &str, version: &str) -> Result<PathBuf, String> {
     lay_out(adapter, version, &folder)
         .map_err(|e| format!("cannot lay out {}: {e}", folder.display()))??;
     let package = format!("adapter-{adapter}");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(&folder)
-        .args(["build", "--release", "--message-format=json", "-p", &package])
-        // One folder for all versions: what they have in common is built once.
-        .env("CARGO_TARGET_DIR", versions.join("target"));
+    let mut command = cargo(&folder);
+    command.args(["build", "--release", "--message-format=json", "-p", &package]);
     let output = command.output().map_err(|e| format!("cannot run cargo: {e}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let messages =
@@ -49,6 +51,26 @@ pub fn build(adapter: &str, version: &str) -> Result<PathBuf, String> {
     let kept = folder.join(&package);
     std::fs::copy(&built, &kept).map_err(|e| format!("{}: {e}", kept.display()))?;
     Ok(kept)
+}
+
+/// Cargo in this folder. All versions are built in one place: what they have in common is built
+/// once.
+fn cargo(folder: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target().join("ipc-conform/versions/target"));
+    command
+}
+
+/// The name of the crate that the adapter is about.
+///
+/// # Errors
+/// It is about none, or about several.
+fn package_of(adapter: &str) -> Result<String, String> {
+    let place = catalogue::workspace().join("conformance/adapters").join(adapter);
+    let mut package = read(&place.join("Cargo.toml")).map_err(|e| e.to_string())?;
+    pin(&mut package, adapter, "0.0.0")
 }
 
 /// Where cargo builds the project.
@@ -110,6 +132,8 @@ fn pin(package: &mut Table, adapter: &str, version: &str) -> Result<String, Stri
     match dependencies.get_mut(&name) {
         Some(Value::Table(details)) => {
             details.insert("version".into(), exact);
+            let renamed = details.get("package").and_then(Value::as_str);
+            return Ok(renamed.map_or(name, String::from));
         }
         Some(plain) => *plain = exact,
         None => {}
@@ -178,6 +202,8 @@ mod tests {
         let (name, text) = pinned("tokio-mpsc", tokio).unwrap();
         assert_eq!(name, "tokio");
         assert!(text.contains("version = \"=1.2.3\"") && text.contains("sync"), "{text}");
+        let renamed = "own = { package = \"theirs\", version = \"1\" }";
+        assert_eq!(pinned("own", renamed).unwrap().0, "theirs");
         assert!(pinned("pipe", "nix.workspace = true").unwrap_err().contains("is no crate"));
     }
 }
