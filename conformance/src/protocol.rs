@@ -7,6 +7,7 @@ use ipc_model::{Process, Scenario};
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Address, Claim, Place};
+use crate::futures::{Action, Seen};
 use crate::look::{Facts, Task};
 
 /// The name of this version of the protocol.
@@ -52,6 +53,13 @@ pub enum Request {
         /// What to look at.
         #[serde(flatten)]
         task: Task,
+    },
+    /// Make a link whose calls are futures, and do this with them. Answered by `Polled`.
+    Poll {
+        /// The configuration.
+        link: String,
+        /// What is done, one after the other.
+        actions: Vec<Action>,
     },
     /// Remove what a link created at this place has left behind. Answered by `Finished`.
     Remove {
@@ -109,6 +117,11 @@ pub enum Answer {
     Looked {
         /// What was seen.
         facts: Facts,
+    },
+    /// To `Poll`: what was seen after each action.
+    Polled {
+        /// One for each.
+        seen: Vec<Seen>,
     },
     /// To any: it could not be done.
     Error {

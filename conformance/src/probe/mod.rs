@@ -3,6 +3,7 @@
 
 mod access;
 mod cost;
+mod futures;
 mod inside;
 mod lifetime;
 mod memory;
@@ -52,6 +53,11 @@ pub const PROBES: &[&Probe] = &[
     &cost::SEEN,
     &cost::CLAIMED,
     &memory::ERRORS,
+    &futures::WAKE_WHEN_READY,
+    &futures::WAKE_LATEST_WAKER,
+    &futures::WAKE_PASSED_ON,
+    &futures::SEND_DROPPED,
+    &futures::RECEIVE_DROPPED,
 ];
 
 /// A rule, and how it is looked at.
