@@ -413,7 +413,7 @@ impl Tally<'_> {
         } else if let Some((verdict, why)) = decided.troubles.get(id) {
             cell.verdict = *verdict;
             cell.why.clone_from(why);
-        } else if !self.asked.includes(id) {
+        } else if !self.asked.includes(id) || entry.is_left_out(self.plan) {
             cell.verdict = CellVerdict::Inconclusive;
             cell.why = crate::NOT_ASKED.into();
         } else if let (0, Some(why)) = (evidence, &decided.given_up) {
