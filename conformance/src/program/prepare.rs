@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use ipc_conformance::adapter::Claim;
 use ipc_conformance::campaign::Shard;
 use ipc_conformance::catalogue::{self, Selection};
-use ipc_conformance::report::{Cell, Report, ReportLink, ReportRule};
+use ipc_conformance::report::{Cell, Report, ReportLink, ReportRule, Steps};
 use ipc_conformance::rulebook;
 use ipc_conformance::run::Host;
 use ipc_conformance::suite::{self, Decided, Plan, Progress};
@@ -100,6 +100,7 @@ pub(super) fn prepare(
                 documented: claim.documented.clone(),
                 ways: claim.ways().collect(),
                 runs: 0,
+                steps: Steps::default(),
             });
             let (program, claim) = (program.clone(), claim.clone());
             let (decided, kept) = (Decided::default(), Progress::nowhere());
@@ -194,6 +195,7 @@ fn broken(report: &mut Report, selection: &Selection, why: &str) {
         documented: Vec::new(),
         ways: Vec::new(),
         runs: 0,
+        steps: Steps::default(),
     });
 }
 

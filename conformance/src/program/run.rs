@@ -152,6 +152,7 @@ fn run_all(
             }
         };
         link.runs = result.runs;
+        link.steps = std::mem::take(&mut result.steps);
         for cell in &mut result.cells {
             // Lying adapters may name themselves as they like; the report names what was run.
             cell.link.clone_from(&link.name);

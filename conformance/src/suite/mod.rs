@@ -1,7 +1,9 @@
 //! Decides, rule by rule, what comes of a link: runs scenarios on it, checks every history, and
 //! gathers the verdicts into cells.
 
+mod plan;
 mod progress;
+mod tours;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,6 +14,7 @@ use ipc_model::{
     Verdict, check, lanes,
 };
 
+pub use plan::Plan;
 pub use progress::{Decided, Progress};
 
 use self::progress::Finding;
@@ -20,41 +23,9 @@ use crate::generate::{Candidate, Generator};
 use crate::probe::{self, PROBES};
 use crate::protocol::Way;
 use crate::replay::Replay;
-use crate::report::{Cell, CellVerdict, Trace, family};
+use crate::report::{Cell, CellVerdict, Steps, Trace, family};
 use crate::rulebook::{self, Asked, Entry};
 use crate::run::{End, Execution, Host, QUIESCENCE, interrupted};
-
-/// How much of the suite is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Random scenarios for each way of running.
-    pub random: u32,
-    /// How many times more often races are run.
-    pub repeat: u32,
-    /// The seed of the random scenarios.
-    pub seed: u64,
-    /// Whether the first broken rule is enough.
-    pub first_only: bool,
-}
-
-impl Plan {
-    /// The plan of a level: `quick` takes seconds for a link, `standard` a minute, `deep` as long
-    /// as it takes to see rare races.
-    pub fn of_level(level: &str, seed: u64) -> Option<Self> {
-        let (random, repeat) = match level {
-            "quick" => (40, 1),
-            "standard" => (1_000, 20),
-            "deep" => (20_000, 400),
-            _ => return None,
-        };
-        Some(Self { random, repeat, seed, first_only: false })
-    }
-
-    /// Whether it has the time for everything.
-    pub fn is_deep(self) -> bool {
-        self.repeat >= 400
-    }
-}
 
 /// A link that is being run.
 struct Tally<'a> {
@@ -85,6 +56,8 @@ pub struct LinkResult {
     pub replays: BTreeMap<String, Replay>,
     /// How many scenarios were run.
     pub runs: u32,
+    /// Which steps of the model they took.
+    pub steps: Steps,
 }
 
 /// Runs the suite on one configuration of an adapter, for the rules that are asked for.
@@ -111,7 +84,8 @@ pub fn run_part(
 pub fn size(claim: &Claim, plan: Plan) -> u64 {
     let standard = ipc_model::scenarios::standard(&claim.profile);
     let repeats: u64 = standard.iter().map(|s| repeats(s.repeat, plan)).sum();
-    let scenarios = claim.ways().count() as u64 * (repeats + u64::from(plan.random));
+    let tours = tours::of(&claim.profile).scenarios.len() as u64;
+    let scenarios = claim.ways().count() as u64 * (repeats + tours + u64::from(plan.random));
     scenarios + PROBES.len() as u64
 }
 
@@ -134,6 +108,7 @@ impl Tally<'_> {
     fn run(mut self) -> LinkResult {
         for way in self.claim.ways() {
             self.run_standard(way);
+            self.run_tours(way);
             self.run_random(way);
         }
         self.run_probes();
@@ -188,6 +163,32 @@ impl Tally<'_> {
                 }
                 self.done();
             }
+        }
+    }
+
+    /// The scenarios that the model makes for itself.
+    fn run_tours(&mut self, way: Way) {
+        let covering = tours::of(&self.claim.profile);
+        let mut left = self.only;
+        for tour in &covering.scenarios {
+            // Where only some rules are asked for, the first tour that fires each will do.
+            let news = left.is_none_or(|left| !left.and(tour.fired).is_empty());
+            if !news || (tour.scenario.kills() && way == Way::Threads) {
+                self.at += 1;
+                continue;
+            }
+            left = left.map(|left| left.iter().filter(|r| !tour.fired.contains(*r)).collect());
+            if self.is_over() {
+                return;
+            }
+            if !self.is_due() {
+                continue;
+            }
+            let about: Vec<RuleId> = tour.fired.iter().collect();
+            if let Some((scenario, found)) = self.run_once(&tour.scenario, way, &about, true) {
+                self.note(found.0, found.1, scenario, way);
+            }
+            self.done();
         }
     }
 
@@ -299,6 +300,9 @@ impl Tally<'_> {
         }
         match check(&profile, &execution.history) {
             Verdict::Pass { coverage, deviations } => {
+                for rule in coverage.any.iter() {
+                    *self.decided.fired.entry(rule.to_string()).or_default() += 1;
+                }
                 let kept =
                     coverage.every.or(ipc_model::check::exercised(&profile, &execution.history));
                 let missed: RuleSet = deviations.iter().map(|d| d.rule).collect();
@@ -384,9 +388,12 @@ impl Tally<'_> {
 
     fn into_result(self) -> LinkResult {
         let cells = rulebook::all().map(|entry| self.cell(entry)).collect();
+        let fired = self.decided.fired.iter();
+        let fired = fired.filter_map(|(id, runs)| Some((RuleId::of(id)?, *runs))).collect();
+        let steps = tours::steps(self.claim, &fired);
         let findings = self.decided.findings;
         let replays = findings.into_iter().map(|(rule, finding)| (rule, finding.replay)).collect();
-        LinkResult { cells, replays, runs: self.decided.runs }
+        LinkResult { cells, replays, runs: self.decided.runs, steps }
     }
 
     fn cell(&self, entry: Entry) -> Cell {

@@ -23,6 +23,8 @@ pub struct Decided {
     pub(super) runs: u32,
     /// By rule: how many runs needed it and kept it.
     pub(super) evidence: BTreeMap<String, u32>,
+    /// By rule: how many runs fired it, on some sequence of steps that explains them.
+    pub(super) fired: BTreeMap<String, u32>,
     /// By rule: what calls about it came to, where no race decides that.
     pub(super) observed: BTreeMap<String, BTreeSet<String>>,
     /// By rule: the best counterexample.
