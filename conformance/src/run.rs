@@ -422,7 +422,7 @@ impl Host {
     /// Waits until every process is through, or nothing has moved for `patience`.
     fn watch(&mut self, arena: &Arena, patience: Duration) -> Result<(), String> {
         let everybody = || (0..arena.processes() as u16).map(Process);
-        let mut moved = Instant::now();
+        let (mut moved, mut recorded) = (Instant::now(), Instant::now());
         let mut progress = arena.progress();
         loop {
             let left: Vec<Process> = everybody().filter(|p| !arena.is_finished(*p)).collect();
@@ -439,9 +439,14 @@ impl Host {
                 return Ok(());
             }
             let now = arena.progress();
-            // A worker that looks for something to be seen of another goes on by itself.
-            if now != progress || left.iter().any(|p| arena.is_awaiting(*p)) {
-                (progress, moved) = (now, Instant::now());
+            if now != progress {
+                (progress, moved, recorded) = (now, Instant::now(), Instant::now());
+            }
+            // A worker that looks for something to be seen of another goes on by itself; one that
+            // says so for ever is not believed for ever.
+            let awaiting = left.iter().any(|p| arena.is_awaiting(*p));
+            if awaiting && recorded.elapsed() < ANSWER {
+                moved = Instant::now();
             }
             // One that waits by spinning may only be slow, so it gets more time.
             let asleep = left.iter().all(|p| sleeping(arena.identity(*p)));

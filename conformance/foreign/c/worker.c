@@ -300,12 +300,11 @@ int work(const char *text, int process)
             call(what);
         } else if (!strcmp(what->name, "kill")) {
             kill_process(other);
+        } else if (!strcmp(what->name, "await_return")) {
+            await_return(other, json_number(what, "call"));
         } else {
             put(own + AWAITING, 1);
-            if (!strcmp(what->name, "await_blocked"))
-                await_blocked(other, json_number(what, "call"));
-            else
-                await_return(other, json_number(what, "call"));
+            await_blocked(other, json_number(what, "call"));
             put(own + AWAITING, 0);
         }
     }

@@ -84,12 +84,11 @@ class Worker:
                 self.call(step["call"])
             elif "kill" in step:
                 self.kill(step["kill"]["process"])
+            elif "await_return" in step:
+                self.await_return(**step["await_return"])
             else:
                 self.arena.write(self.process, layout.AWAITING, 1)
-                if "await_blocked" in step:
-                    self.await_blocked(**step["await_blocked"])
-                else:
-                    self.await_return(**step["await_return"])
+                self.await_blocked(**step["await_blocked"])
                 self.arena.write(self.process, layout.AWAITING, 0)
         self.arena.write(self.process, layout.DONE, 1)
         if self.process in self.senders:

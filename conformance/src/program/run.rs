@@ -128,7 +128,9 @@ fn run_all(
             let (queue, results, bar) = (&queue, &results, &bar);
             let folder = folder.join(number.to_string());
             scope.spawn(move || {
-                while let Some(job) = lock(queue).pop_front() {
+                // The queue is not held on to while the job is run.
+                let next = || lock(queue).pop_front();
+                while let Some(job) = next() {
                     bar.set_message(job.claim.link.clone());
                     let link = job.link.clone();
                     let result = run_job(job, plan, &folder, bar);
