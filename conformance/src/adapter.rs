@@ -391,16 +391,16 @@ pub trait Adapter {
         Err(Failure::Unsupported)
     }
 
-    /// Creates a link of the configuration `link` whose calls are futures, with two ends of each
-    /// kind of which there may be many.
-    fn futures(&self, _link: &str) -> Result<Futures, Failure> {
-        Err(Failure::Unsupported)
-    }
-
     /// A fresh link of the configuration `link` that carries values; `None` if it carries bytes
     /// alone.
     fn values(&self, _link: &str) -> Option<Box<dyn Values>> {
         None
+    }
+
+    /// Creates a link of the configuration `link` whose calls are futures, with two ends of each
+    /// kind of which there may be many.
+    fn futures(&self, _link: &str) -> Result<Futures, Failure> {
+        Err(Failure::Unsupported)
     }
 
     /// Removes what a link created at this place has left behind, its process having been killed.

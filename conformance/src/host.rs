@@ -73,13 +73,13 @@ fn handle(adapter: &dyn Adapter, request: Request, running: &mut Option<Running>
             let deaths = running.take().map_or_else(Vec::new, Running::finish);
             Ok(Answer::Finished { deaths })
         }
+        Request::Look { link, place, task } => {
+            crate::look::take(adapter, &link, &place, &task).map(|facts| Answer::Looked { facts })
+        }
         Request::Poll { link, actions } => adapter
             .futures(&link)
             .and_then(|futures| futures::play(futures, &actions))
             .map(|seen| Answer::Polled { seen }),
-        Request::Look { link, place, task } => {
-            crate::look::take(adapter, &link, &place, &task).map(|facts| Answer::Looked { facts })
-        }
         Request::Remove { link, place } => {
             adapter.remove(&link, &place);
             Ok(Answer::Finished { deaths: Vec::new() })

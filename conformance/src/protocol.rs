@@ -44,13 +44,6 @@ pub enum Request {
     /// The scenario is over: let the workers go, end those that are stuck, remove what was
     /// created. Answered by `Finished`.
     Finish,
-    /// Make a link whose calls are futures, and do this with them. Answered by `Polled`.
-    Poll {
-        /// The configuration.
-        link: String,
-        /// What is done, one after the other.
-        actions: Vec<Action>,
-    },
     /// Take a look from inside. Answered by `Looked`, or by `Error` where that is not offered.
     Look {
         /// The configuration.
@@ -60,6 +53,13 @@ pub enum Request {
         /// What to look at.
         #[serde(flatten)]
         task: Task,
+    },
+    /// Make a link whose calls are futures, and do this with them. Answered by `Polled`.
+    Poll {
+        /// The configuration.
+        link: String,
+        /// What is done, one after the other.
+        actions: Vec<Action>,
     },
     /// Remove what a link created at this place has left behind. Answered by `Finished`.
     Remove {
@@ -113,15 +113,15 @@ pub enum Answer {
         #[serde(default)]
         deaths: Vec<Death>,
     },
-    /// To `Poll`: what was seen after each action.
-    Polled {
-        /// One for each.
-        seen: Vec<Seen>,
-    },
     /// To `Look`.
     Looked {
         /// What was seen.
         facts: Facts,
+    },
+    /// To `Poll`: what was seen after each action.
+    Polled {
+        /// One for each.
+        seen: Vec<Seen>,
     },
     /// To any: it could not be done.
     Error {

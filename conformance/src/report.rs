@@ -1,6 +1,7 @@
 //! The report: one cell for every link and rule, as data. Formats only read it.
 
 pub mod badge;
+pub mod cost;
 pub mod diff;
 pub mod html;
 pub mod junit;

@@ -1,14 +1,17 @@
 //! Runs a scenario through an adapter and brings back its history: the one impure arrow.
 
+mod records;
+
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ipc_model::{History, Operation, Process, Scenario};
+use ipc_model::{History, Process, Scenario};
 
+use self::records::{first_odd, history};
 use crate::adapter::{Claim, Place};
-use crate::arena::{Arena, Record, now};
+use crate::arena::Arena;
 use crate::futures::{Action, Seen};
 use crate::look::{Facts, Task};
 use crate::protocol::{Answer, Death, PROTOCOL, Request, Run, Way};
@@ -419,7 +422,7 @@ impl Host {
     /// Waits until every process is through, or nothing has moved for `patience`.
     fn watch(&mut self, arena: &Arena, patience: Duration) -> Result<(), String> {
         let everybody = || (0..arena.processes() as u16).map(Process);
-        let mut moved = Instant::now();
+        let (mut moved, mut recorded) = (Instant::now(), Instant::now());
         let mut progress = arena.progress();
         loop {
             let left: Vec<Process> = everybody().filter(|p| !arena.is_finished(*p)).collect();
@@ -436,9 +439,14 @@ impl Host {
                 return Ok(());
             }
             let now = arena.progress();
-            // A worker that looks for something to be seen of another goes on by itself.
-            if now != progress || left.iter().any(|p| arena.is_awaiting(*p)) {
-                (progress, moved) = (now, Instant::now());
+            if now != progress {
+                (progress, moved, recorded) = (now, Instant::now(), Instant::now());
+            }
+            // A worker that looks for something to be seen of another goes on by itself; one that
+            // says so for ever is not believed for ever.
+            let awaiting = left.iter().any(|p| arena.is_awaiting(*p));
+            if awaiting && recorded.elapsed() < ANSWER {
+                moved = Instant::now();
             }
             // One that waits by spinning may only be slow, so it gets more time.
             let asleep = left.iter().all(|p| sleeping(arena.identity(*p)));
@@ -457,81 +465,4 @@ fn any_dead(arena: &Arena, width: usize) -> bool {
         let (pid, tid) = arena.identity(p);
         state_of(pid, tid).is_none()
     })
-}
-
-/// The first call that ended in a way the model has no word for, and whether that is a panic.
-fn first_odd(arena: &Arena, scenario: &Scenario) -> Option<(bool, String)> {
-    (0..arena.processes() as u16).map(Process).find_map(|p| {
-        let op = |call| scenario.calls(p).nth(call as usize).map_or("?", ipc_model::Op::name);
-        arena.records(p).unwrap_or_default().into_iter().find_map(|(_, record)| match record {
-            Record::Odd { call } => Some((false, format!("{p} {} failed oddly", op(call)))),
-            Record::Panicked { call } => Some((true, format!("{p} {} panicked", op(call)))),
-            Record::Unsupported { call } => {
-                Some((false, format!("the link claims {} and has no such call", op(call))))
-            }
-            _ => None,
-        })
-    })
-}
-
-/// Joins what the workers wrote down.
-fn history(arena: &Arena, scenario: &Scenario) -> Result<History, String> {
-    let mut history = History { links: scenario.links.clone(), ..History::default() };
-    let mut index = std::collections::HashMap::new();
-    let mut blocked = Vec::new();
-    let end = now();
-    for process in (0..scenario.width() as u16).map(Process) {
-        let calls: Vec<_> = scenario.calls(process).copied().collect();
-        let (mut last, mut inside) = (0, None);
-        for (time, record) in arena.records(process).map_err(|e| e.to_string())? {
-            if time > end || time < last {
-                return Err(format!("{process} reports times that go backwards"));
-            }
-            last = time;
-            let known = |call: u32| {
-                let op = calls.get(call as usize).copied();
-                op.ok_or_else(|| format!("{process} reports call {call} of {}", calls.len()))
-            };
-            match record {
-                Record::Call { call } => {
-                    let op = known(call)?;
-                    if let Some(earlier) = inside.replace(call) {
-                        return Err(format!("{process} begins call {call} within {earlier}"));
-                    }
-                    if index.contains_key(&(process, call)) {
-                        return Err(format!("{process} begins call {call} twice"));
-                    }
-                    let timed = op.mode() == ipc_model::Mode::Timed;
-                    index.insert((process, call), history.operations.len());
-                    history.operations.push(Operation {
-                        process,
-                        op,
-                        call: time,
-                        ret: None,
-                        timeout: timed.then_some(scenario.timeout),
-                        blocked: None,
-                    });
-                }
-                Record::Return { call, ret } => match index.get(&(process, call)) {
-                    Some(&i) if history.operations[i].ret.is_none() => {
-                        inside = None;
-                        history.operations[i].ret = Some((time, ret));
-                    }
-                    _ => return Err(format!("{process} answers call {call} twice or unasked")),
-                },
-                Record::Blocked { process, call } => blocked.push((process, call, time)),
-                Record::Kill { process } => history.kills.push((time, process)),
-                Record::Killed { process } => history.crashes.push((time, process)),
-                Record::Odd { .. } | Record::Panicked { .. } | Record::Unsupported { .. } => {
-                    inside = None;
-                }
-            }
-        }
-    }
-    for (process, call, time) in blocked {
-        if let Some(&i) = index.get(&(process, call)) {
-            history.operations[i].blocked = Some(time);
-        }
-    }
-    Ok(history)
 }

@@ -64,7 +64,9 @@ fn named(id: &str) -> &'static Probe {
 fn every_probe_has_a_link_that_it_finds_out() {
     let mut bench = Bench::new();
     let known: Vec<&str> = MUTANTS.iter().map(|(rule, ..)| *rule).collect();
-    let all: Vec<&str> = PROBES.iter().map(|p| p.about.id).collect();
+    // Those of futures are tested beside them, on futures with faults.
+    let all = PROBES.iter().map(|p| p.about.id).filter(|id| !id.starts_with("async."));
+    let all: Vec<&str> = all.collect();
     assert_eq!(known, all);
     let mut survivors = Vec::new();
     for (rule, link, verdict) in MUTANTS {

@@ -7,7 +7,6 @@ use ipc_model::{Capacity, Force, Holders, Kind, Notice, Source};
 use super::{Found, Probe, Subject};
 use crate::adapter::{Cancelling, Claim};
 use crate::futures::{Action, Answered, Seen, WAKERS};
-use crate::protocol::Way;
 use crate::report::CellVerdict;
 
 const fn about(id: &'static str, says: &'static str, sources: &'static [Source]) -> Described {
@@ -31,7 +30,7 @@ pub(super) const WAKE_WHEN_READY: Probe = Probe {
     ),
     claimed: |claim| claim.futures.is_some(),
     deep: false,
-    way: Some(Way::Threads),
+    way: None,
     look: |subject| {
         look(subject, |claim| [message_comes(claim), room_comes(claim), ends(claim)].concat())
     },
@@ -46,7 +45,7 @@ pub(super) const WAKE_LATEST_WAKER: Probe = Probe {
     ),
     claimed: |claim| claim.futures.is_some(),
     deep: false,
-    way: Some(Way::Threads),
+    way: None,
     look: |subject| look(subject, latest_waker),
 };
 
@@ -59,7 +58,7 @@ pub(super) const WAKE_PASSED_ON: Probe = Probe {
     ),
     claimed: |claim| claim.futures.is_some() && !passed_on(claim).is_empty(),
     deep: false,
-    way: Some(Way::Threads),
+    way: None,
     look: |subject| look(subject, passed_on),
 };
 
@@ -72,7 +71,7 @@ pub(super) const SEND_DROPPED: Probe = Probe {
     ),
     claimed: |claim| claim.futures.is_some() && !send_dropped(claim).is_empty(),
     deep: false,
-    way: Some(Way::Threads),
+    way: None,
     look: |subject| cancelled(subject, |safe| safe.send, send_dropped),
 };
 
@@ -86,7 +85,7 @@ pub(super) const RECEIVE_DROPPED: Probe = Probe {
     ),
     claimed: |claim| claim.futures.is_some(),
     deep: false,
-    way: Some(Way::Threads),
+    way: None,
     look: |subject| cancelled(subject, |safe| safe.receive, receive_dropped),
 };
 

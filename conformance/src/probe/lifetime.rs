@@ -51,8 +51,18 @@ fn filled(claim: &Claim, name: &str) -> Scenario {
 fn exit(subject: &mut Subject<'_>) -> Result<Found, Found> {
     let scenario = filled(subject.claim, "sender-exits");
     let sent = scenario.calls(ipc_model::Process(0)).count();
-    let mut course = Course { leave: true, ..Course::default() };
+    let mut left = false;
+    let mut look = |pids: &[u32]| {
+        // The adapter's own process, the sender, the receiver.
+        left = pids.get(1).is_some_and(|p| matches!(state_of(*p, *p), None | Some('Z' | 'X')));
+    };
+    let mut course = Course { leave: true, look: Some(&mut look), ..Course::default() };
     let history = subject.run(&scenario, &mut course)?;
+    if !left {
+        return Err(Found::inconclusive(
+            "the adapter's processes do not leave when they are asked to",
+        ));
+    }
     let refused = history
         .operations
         .iter()

@@ -36,11 +36,6 @@ const fn about(
 /// Every probe, in the order of reports.
 pub const PROBES: &[&Probe] = &[
     &resources::DESCRIPTORS,
-    &futures::WAKE_WHEN_READY,
-    &futures::WAKE_LATEST_WAKER,
-    &futures::WAKE_PASSED_ON,
-    &futures::SEND_DROPPED,
-    &futures::RECEIVE_DROPPED,
     &resources::NAMES,
     &resources::MEMORY,
     &resources::GUESTS,
@@ -58,6 +53,11 @@ pub const PROBES: &[&Probe] = &[
     &cost::SEEN,
     &cost::CLAIMED,
     &memory::ERRORS,
+    &futures::WAKE_WHEN_READY,
+    &futures::WAKE_LATEST_WAKER,
+    &futures::WAKE_PASSED_ON,
+    &futures::SEND_DROPPED,
+    &futures::RECEIVE_DROPPED,
 ];
 
 /// A rule, and how it is looked at.

@@ -186,6 +186,9 @@ pub(crate) struct ReportArguments {
     /// How it is written.
     #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
     pub(crate) format: ReportFormat,
+    /// What the links cost: `bench.json` of a measurement. For the HTML page.
+    #[arg(long)]
+    pub(crate) bench: Option<PathBuf>,
     /// The file to write. Default: standard output.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,

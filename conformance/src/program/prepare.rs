@@ -200,11 +200,15 @@ fn broken(report: &mut Report, selection: &Selection, why: &str) {
 }
 
 fn select(links: &[String]) -> anyhow::Result<Vec<Selection>> {
-    let known = catalogue::adapters().map_err(anyhow::Error::msg)?;
     if links.is_empty() {
         return Ok(catalogue::DEFAULT.iter().map(|name| Selection::parse(name)).collect());
     }
     let selections: Vec<Selection> = links.iter().map(|l| Selection::parse(l)).collect();
+    let known = if selections.iter().all(Selection::is_program) {
+        Vec::new()
+    } else {
+        catalogue::adapters().map_err(anyhow::Error::msg)?
+    };
     for selection in &selections {
         if selection.is_program() {
             if !Path::new(&selection.adapter).exists() {

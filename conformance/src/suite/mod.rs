@@ -1,6 +1,7 @@
 //! Decides, rule by rule, what comes of a link: runs scenarios on it, checks every history, and
 //! gathers the verdicts into cells.
 
+mod plan;
 mod progress;
 mod tours;
 
@@ -13,6 +14,7 @@ use ipc_model::{
     Verdict, check, lanes,
 };
 
+pub use plan::Plan;
 pub use progress::{Decided, Progress};
 
 use self::progress::Finding;
@@ -24,38 +26,6 @@ use crate::replay::Replay;
 use crate::report::{Cell, CellVerdict, Steps, Trace, family};
 use crate::rulebook::{self, Asked, Entry};
 use crate::run::{End, Execution, Host, QUIESCENCE, interrupted};
-
-/// How much of the suite is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Random scenarios for each way of running.
-    pub random: u32,
-    /// How many times more often races are run.
-    pub repeat: u32,
-    /// The seed of the random scenarios.
-    pub seed: u64,
-    /// Whether the first broken rule is enough.
-    pub first_only: bool,
-}
-
-impl Plan {
-    /// The plan of a level: `quick` takes seconds for a link, `standard` a minute, `deep` as long
-    /// as it takes to see rare races.
-    pub fn of_level(level: &str, seed: u64) -> Option<Self> {
-        let (random, repeat) = match level {
-            "quick" => (40, 1),
-            "standard" => (1_000, 20),
-            "deep" => (20_000, 400),
-            _ => return None,
-        };
-        Some(Self { random, repeat, seed, first_only: false })
-    }
-
-    /// Whether it has the time for everything.
-    pub fn is_deep(self) -> bool {
-        self.repeat >= 400
-    }
-}
 
 /// A link that is being run.
 struct Tally<'a> {
@@ -201,9 +171,6 @@ impl Tally<'_> {
         let covering = tours::of(&self.claim.profile);
         let mut left = self.only;
         for tour in &covering.scenarios {
-            if self.is_over() {
-                return;
-            }
             // Where only some rules are asked for, the first tour that fires each will do.
             let news = left.is_none_or(|left| !left.and(tour.fired).is_empty());
             if !news || (tour.scenario.kills() && way == Way::Threads) {
@@ -211,11 +178,14 @@ impl Tally<'_> {
                 continue;
             }
             left = left.map(|left| left.iter().filter(|r| !tour.fired.contains(*r)).collect());
+            if self.is_over() {
+                return;
+            }
             if !self.is_due() {
                 continue;
             }
             let about: Vec<RuleId> = tour.fired.iter().collect();
-            if let Some((scenario, found)) = self.run_once(&tour.scenario, way, &about, false) {
+            if let Some((scenario, found)) = self.run_once(&tour.scenario, way, &about, true) {
                 self.note(found.0, found.1, scenario, way);
             }
             self.done();
@@ -418,7 +388,9 @@ impl Tally<'_> {
 
     fn into_result(self) -> LinkResult {
         let cells = rulebook::all().map(|entry| self.cell(entry)).collect();
-        let steps = tours::steps(self.claim, &self.decided.fired);
+        let fired = self.decided.fired.iter();
+        let fired = fired.filter_map(|(id, runs)| Some((RuleId::of(id)?, *runs))).collect();
+        let steps = tours::steps(self.claim, &fired);
         let findings = self.decided.findings;
         let replays = findings.into_iter().map(|(rule, finding)| (rule, finding.replay)).collect();
         LinkResult { cells, replays, runs: self.decided.runs, steps }
@@ -448,7 +420,7 @@ impl Tally<'_> {
         } else if let Some((verdict, why)) = decided.troubles.get(id) {
             cell.verdict = *verdict;
             cell.why.clone_from(why);
-        } else if !self.asked.includes(id) {
+        } else if !self.asked.includes(id) || entry.is_left_out(self.plan) {
             cell.verdict = CellVerdict::Inconclusive;
             cell.why = crate::NOT_ASKED.into();
         } else if let (0, Some(why)) = (evidence, &decided.given_up) {

@@ -24,7 +24,6 @@ pub struct Decided {
     /// By rule: how many runs needed it and kept it.
     pub(super) evidence: BTreeMap<String, u32>,
     /// By rule: how many runs fired it, on some sequence of steps that explains them.
-    #[serde(default)]
     pub(super) fired: BTreeMap<String, u32>,
     /// By rule: what calls about it came to, where no race decides that.
     pub(super) observed: BTreeMap<String, BTreeSet<String>>,

@@ -28,7 +28,8 @@ pub fn build(adapter: &str, version: &str) -> Result<PathBuf, String> {
     }
     let versions = target().join("ipc-conform/versions");
     let folder = versions.join(format!("{adapter}@{version}"));
-    lay_out(adapter, version, &folder)
+    let project = catalogue::workspace()?;
+    lay_out(&project, adapter, version, &folder)
         .map_err(|e| format!("cannot lay out {}: {e}", folder.display()))??;
     let package = format!("adapter-{adapter}");
     let mut command = cargo(&folder);
@@ -68,21 +69,25 @@ fn cargo(folder: &Path) -> Command {
 /// # Errors
 /// It is about none, or about several.
 fn package_of(adapter: &str) -> Result<String, String> {
-    let place = catalogue::workspace().join("conformance/adapters").join(adapter);
+    let place = catalogue::workspace()?.join("conformance/adapters").join(adapter);
     let mut package = read(&place.join("Cargo.toml")).map_err(|e| e.to_string())?;
     pin(&mut package, adapter, "0.0.0")
 }
 
-/// Where cargo builds the project.
+/// Where cargo builds the project; for a program that has no project, `target` of where it runs.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| catalogue::workspace().join("target"), PathBuf::from)
+    let own = || catalogue::workspace().unwrap_or_default().join("target");
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(own, PathBuf::from)
 }
 
 /// Writes the workspace. The outer error is the file system's, the inner one says what is asked
 /// for in vain.
-fn lay_out(adapter: &str, version: &str, folder: &Path) -> std::io::Result<Result<(), String>> {
-    let project = catalogue::workspace();
+fn lay_out(
+    project: &Path,
+    adapter: &str,
+    version: &str,
+    folder: &Path,
+) -> std::io::Result<Result<(), String>> {
     let member = format!("conformance/adapters/{adapter}");
     let mut package = read(&project.join(&member).join("Cargo.toml"))?;
     let pinned = match pin(&mut package, adapter, version) {
@@ -96,7 +101,7 @@ fn lay_out(adapter: &str, version: &str, folder: &Path) -> std::io::Result<Resul
         workspace.remove("default-members");
         let shared = workspace.get_mut("dependencies").and_then(Value::as_table_mut);
         for (_, dependency) in shared.into_iter().flatten() {
-            make_absolute(dependency, &project);
+            make_absolute(dependency, project);
         }
     }
     std::fs::create_dir_all(folder.join(&member))?;

@@ -139,9 +139,10 @@ fn read_unwritten() {
     if memory.is_null() {
         return;
     }
+    let place = memory.wrapping_add(40);
     // SAFETY: 64 bytes are there; that nobody has written them is the fault, and volatile keeps it
     // from being made anything else.
-    let value = unsafe { memory.add(40).read_volatile() };
+    let value = unsafe { place.read_volatile() };
     if value > 100 {
         std::hint::black_box(value);
         std::thread::yield_now();
