@@ -2,6 +2,8 @@
 
 mod ends;
 pub mod error;
+pub mod loan;
+pub(crate) mod loans;
 pub mod mpmc;
 pub mod mq;
 mod outside;

@@ -4,6 +4,9 @@
 //!   0 included. **Order** is first in, first out.
 //! * **Cost.** While the peer is awake, a message costs no system call and no allocation. A
 //!   sleeping peer is woken by one futex call; nobody is called when nobody sleeps.
+//! * **Zero-copy.** [`Sender::loan`] lends the next place to write into before it is sent, and
+//!   [`Receiver::borrow`] the next message where it is. A borrowed message is in the link, and in
+//!   its place, until it is given back: if its receiver is killed before, the next one gets it.
 //! * **Closing.** An end that is closed or dropped leaves in order. A receiver still gets all
 //!   that was sent, then `Disconnected`. A sender gets `Disconnected` at once. A new end can take
 //!   the place of one that left or died: it goes on where that one stopped.
@@ -45,9 +48,10 @@ mod loom;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use self::endpoint::{Receiving, Sending};
+use self::endpoint::{Head, Receiving, Sending, Tail};
 pub(crate) use self::layout::Calls;
 use self::layout::Control;
+use super::loans::by_loan;
 use super::outside::outside;
 use crate::shm::object::{Kind, Shape};
 
@@ -60,6 +64,8 @@ outside! {
     Ring, "ring", seats 1,
     made from options: Options, shape Kind::Ring, Shape::new(Kind::Ring, options)
 }
+
+by_loan!();
 
 impl Ring {
     /// How many messages can wait.

@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU8;
 use std::time::Duration;
 
 use memmap2::MmapRaw;
@@ -394,6 +395,16 @@ impl<C: Control> Mapping<C> {
         let sealed = sys::is_sealed(&file);
         let watch = (!sealed).then(|| Watch::over(base.as_ptr(), bytes)).transpose()?;
         Ok(Mapping { base, slots, stride, shape, file, watch, _map: map, control: PhantomData })
+    }
+
+    /// The beginning of a slot's message. As atomics, because other processes may write there.
+    pub(crate) fn bytes(&self, slot: usize, length: usize) -> &[AtomicU8] {
+        assert!(slot < self.shape.slots() && length <= self.shape.size.longest());
+        // SAFETY: behind the mark is room for the longest message.
+        let bytes = unsafe { self.slot(slot).add(MARK) };
+        // SAFETY: inside the map (M1), which lives as long as the result, and atomics may change
+        // under us (M3).
+        unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<AtomicU8>(), length) }
     }
 
     /// The pages of the object that these slots touch, or those that are theirs alone.

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::layout::Control;
 use crate::links::ends::{Attempt, End, Pending, Put, Side, Take, Way};
+use crate::links::loans::{Borrowed, Lend};
 use crate::links::{Damage, ReceiveError, SendError, Size};
 use crate::shm::Memory;
 use crate::shm::event::{Event, Look};
@@ -81,15 +82,36 @@ impl<M: Memory<Control>> Side<M> for Tail {
     }
 }
 
+impl<M: Memory<Control>> Lend<M> for Tail {
+    /// The slot of the next message, which is not sent before its mark is written.
+    #[inline]
+    fn place(&mut self, memory: &M, length: usize, way: Way<'_>) -> Attempt<usize, SendError> {
+        Tail::place(self, memory, length, way)
+    }
+
+    fn publish(&mut self, memory: &M, length: usize, way: Way<'_>) -> Attempt<(), SendError> {
+        if self.company.presence(&memory.control().roster, memory, way.look) == Presence::Gone {
+            return Ok(Err(SendError::Disconnected));
+        }
+        Tail::publish(self, memory, length);
+        Ok(Ok(()))
+    }
+
+    unsafe fn write(memory: &M, slot: usize, at: usize, bytes: &[u8]) {
+        // SAFETY: the caller keeps to the length, and the slot is ours while it is lent.
+        unsafe { memory.fill(slot, at, bytes) };
+    }
+}
+
 impl<M: Memory<Control>> Put<M> for Tail {
     #[inline]
     fn put(&mut self, memory: &M, message: &[u8], way: Way<'_>) -> Attempt<(), SendError> {
-        if let Err(refusal) = self.place(memory, message.len(), way)? {
+        if let Err(refusal) = Tail::place(self, memory, message.len(), way)? {
             return Ok(Err(refusal));
         }
         // SAFETY: the slot is within the shape, the length was admitted, and the place is ours.
         unsafe { memory.fill(self.cursor.slot, 0, message) };
-        self.publish(memory, message.len());
+        Tail::publish(self, memory, message.len());
         Ok(Ok(()))
     }
 }
@@ -98,7 +120,7 @@ impl Tail {
     /// Makes sure that the slot at the cursor is ours to write a message of this length into,
     /// and gives it.
     #[inline]
-    pub(super) fn place<M: Memory<Control>>(
+    fn place<M: Memory<Control>>(
         &mut self,
         memory: &M,
         length: usize,
@@ -125,7 +147,7 @@ impl Tail {
 
     /// Sends what was written into the place.
     #[inline]
-    pub(super) fn publish<M: Memory<Control>>(&mut self, memory: &M, length: usize) {
+    fn publish<M: Memory<Control>>(&mut self, memory: &M, length: usize) {
         slots::mark(memory, self.cursor, length);
         self.cursor = self.cursor.next(self.capacity);
         memory.control().calls.message.call();
@@ -180,6 +202,24 @@ impl<M: Memory<Control>> Side<M> for Head {
     }
 }
 
+impl<M: Memory<Control>> Borrowed<M> for Head {
+    #[inline]
+    fn next(&mut self, memory: &M, way: Way<'_>) -> Attempt<(usize, usize), ReceiveError> {
+        Head::next(self, memory, way)
+    }
+
+    #[inline]
+    fn give_back(&mut self, memory: &M) {
+        Head::give_back(self, memory);
+    }
+
+    unsafe fn read(memory: &M, slot: usize, at: usize, buffer: &mut [u8]) {
+        // SAFETY: the caller keeps to the length, and the slot is not written before it is given
+        // back (R2).
+        unsafe { memory.copy(slot, at, buffer) };
+    }
+}
+
 impl<M: Memory<Control>> Take<M> for Head {
     #[inline]
     fn take(
@@ -188,7 +228,7 @@ impl<M: Memory<Control>> Take<M> for Head {
         buffer: &mut [u8],
         way: Way<'_>,
     ) -> Attempt<usize, ReceiveError> {
-        let (slot, length) = match self.next(memory, way)? {
+        let (slot, length) = match Head::next(self, memory, way)? {
             Ok(next) => next,
             Err(end) => return Ok(Err(end)),
         };
@@ -199,7 +239,7 @@ impl<M: Memory<Control>> Take<M> for Head {
         // SAFETY: the slot is within the shape, the length was just checked in private memory,
         // and the slot is not written before we give it back (R2).
         unsafe { memory.copy(slot, 0, buffer) };
-        self.give_back(memory);
+        Head::give_back(self, memory);
         Ok(Ok(length))
     }
 }
@@ -207,7 +247,7 @@ impl<M: Memory<Control>> Take<M> for Head {
 impl Head {
     /// The slot and the length of the next message, which stays in the link.
     #[inline]
-    pub(super) fn next<M: Memory<Control>>(
+    fn next<M: Memory<Control>>(
         &mut self,
         memory: &M,
         way: Way<'_>,
@@ -228,7 +268,7 @@ impl Head {
 
     /// Receives the message that [`Head::next`] found: its slot is the sender's again.
     #[inline]
-    pub(super) fn give_back<M: Memory<Control>>(&mut self, memory: &M) {
+    fn give_back<M: Memory<Control>>(&mut self, memory: &M) {
         self.cursor = self.cursor.next(self.capacity);
         let control = memory.control();
         // sync: slot-freed. Pairs with the load in `Tail::look_at_head`. Relaxed would let the

@@ -65,3 +65,48 @@ fn loom_whatever_dead_ends_leave_behind_their_successors_go_on_with() {
         assert!(states > 300, "{states}");
     }
 }
+
+mod by_loan {
+    //! The same without a copy.
+
+    use super::*;
+    use crate::links::ends::End;
+    use crate::links::loans::loom::ByLoan;
+    use crate::links::ring::endpoint::{Head, Tail};
+
+    type Sending<M> = ByLoan<End<M, Tail>>;
+    type Receiving<M> = ByLoan<End<M, Head>>;
+
+    tested! {
+        Link, seats 1,
+        |capacity| {
+            let shape = Shape { kind: Kind::Ring, capacity, size: Size::UpTo(LONGEST) };
+            (bounded(capacity, Holders::One), shape)
+        },
+        |control| {
+            control.calls.message.death();
+            control.calls.room.death();
+        }
+    }
+
+    #[test]
+    fn loom_a_loan_is_sent_whole() {
+        let parties = [sends(&[Send, TrySend, Send]), receives(&[Receive, TryReceive, Receive])];
+        explore::<Link>(2, 2, &parties);
+        explore::<Link>(2, 1, &[sends(&[Send, Send]), receives(&[Receive, Receive])]);
+    }
+
+    #[test]
+    fn loom_death_with_a_loan_out_holds_nobody_up() {
+        let parties = [sends(&[TrySend, Send]), receives(&[Receive, TryReceive])];
+        stop_at_every_step::<Link>(2, 1, &parties);
+    }
+
+    #[test]
+    fn loom_whatever_dead_ends_leave_behind_their_successors_go_on_with() {
+        for capacity in [1, 2] {
+            let states = sweep::<Link>(capacity);
+            assert!(states > 300, "{states}");
+        }
+    }
+}
