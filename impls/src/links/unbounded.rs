@@ -10,6 +10,8 @@
 //!   message in it waits, so the budget holds at least 63 64ths of what it could.
 //! * **Memory** goes back to the system when the messages in a segment were received, but for one
 //!   segment that is kept. Pages at the border of two segments are kept, too.
+//! * **Death.** A sender never waits, so it asks the kernel whether a receiver lives with its
+//!   first message, and with the one after each that needed a new segment.
 //! * **Cost.** No system call for a message, and one or two for a segment while the number of
 //!   waiting messages grows or shrinks by one.
 //!

@@ -30,6 +30,9 @@ pub(crate) struct Tail {
     budget: u64,
     segments: Segments,
     company: Company,
+    /// How closely the next message looks at the receivers. It never waits, so nothing else would
+    /// ever have it ask the kernel.
+    look: Look,
 }
 
 /// What a receiver alone knows, out of reach of any other process.
@@ -44,7 +47,8 @@ impl<M: Memory<Control>> Side<M> for Tail {
     fn new(_: &M, seat: Seat, shape: &Shape) -> Result<Tail, AttachError> {
         let company = Company::new(Role::Receiver.seats(SEATS));
         let segments = Segments::new(shape.capacity);
-        Ok(Tail { seat, size: shape.size, budget: shape.budget(), segments, company })
+        let (size, budget, look) = (shape.size, shape.budget(), Look::Thorough);
+        Ok(Tail { seat, size, budget, segments, company, look })
     }
 
     /// A sender never waits, so nobody calls it.
@@ -75,9 +79,10 @@ impl<M: Memory<Control>> Put<M> for Tail {
             return Ok(Err(SendError::WrongSize { given: message.len(), allowed: self.size }));
         }
         let control = memory.control();
-        if self.company.presence(&control.roster, memory, way.look) == Presence::Gone {
+        if self.company.presence(&control.roster, memory, self.look) == Presence::Gone {
             return Ok(Err(SendError::Disconnected));
         }
+        self.look = Look::Glance;
         let lock = &control.sending.lock;
         let got = lock.acquire(&control.roster, memory, self.seat, way.until);
         let got = got.ok_or(Pending::Lock)?;
@@ -112,7 +117,11 @@ impl Tail {
         }
         let at = match self.segments.locate(memory, position) {
             Some(at) => at,
-            None => self.grow(memory, position)?,
+            None => {
+                // System calls are made now anyway.
+                self.look = Look::Thorough;
+                self.grow(memory, position)?
+            }
         };
         // SAFETY: `locate` and `grow` give slots within the shape, the length was admitted, and
         // nobody else sends because we hold the lock; nobody reads a position without its mark.
