@@ -6,6 +6,7 @@
 
 pub mod adapter;
 pub mod arena;
+pub mod bench;
 pub mod catalogue;
 pub mod descriptors;
 pub mod deviation;

@@ -1,5 +1,6 @@
 //! The commands of `ipc-conform`.
 
+mod bench;
 mod check;
 mod diff;
 mod merge;
@@ -15,6 +16,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipc_conformance::bench::BenchArguments;
+use ipc_conformance::catalogue::matches;
 use ipc_conformance::suite::Plan;
 
 /// Is this inter-process communication correct? Holds links against an executable formal model.
@@ -68,6 +71,8 @@ enum Command {
     Merge(MergeArguments),
     /// Tells what changed between two reports. Exit code 1: a cell became red.
     Diff(DiffArguments),
+    /// Measures what links cost, side by side in one run: time and system calls a message.
+    Bench(BenchArguments),
 }
 
 #[derive(Args)]
@@ -265,6 +270,7 @@ impl Arguments {
             Some(Command::Report(arguments)) => report::report(&arguments),
             Some(Command::Merge(arguments)) => merge::merge(&arguments),
             Some(Command::Diff(arguments)) => diff::diff(&arguments),
+            Some(Command::Bench(arguments)) => bench::bench(&arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),
@@ -273,16 +279,6 @@ impl Arguments {
                 ExitCode::from(USAGE)
             }
         }
-    }
-}
-
-/// Whether the name matches the glob, in which `*` stands for anything.
-fn matches(glob: &str, name: &str) -> bool {
-    match glob.split_once('*') {
-        None => glob == name,
-        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).any(|i| rest.is_char_boundary(i) && matches(tail, &rest[i..]))
-        }),
     }
 }
 
@@ -299,18 +295,4 @@ fn select_rules(glob: &str) -> anyhow::Result<Vec<ipc_model::RuleId>> {
         anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
     }
     Ok(selected)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        assert!(matches("*", "send.full.blocks"));
-        assert!(matches("send.*", "send.full.blocks"));
-        assert!(matches("*.full.*", "send.full.blocks"));
-        assert!(!matches("send.*", "try_send.full.refuses"));
-        assert!(!matches("send", "send.full.blocks"));
-    }
 }
