@@ -1,12 +1,19 @@
 //! The links, one folder each, and what they have in common.
 
+pub mod direct;
 pub mod error;
 pub mod mpmc;
 pub mod mq;
+pub mod os;
+pub mod pipe;
 #[cfg(all(test, loom))]
 mod record;
 pub mod rendezvous;
 pub mod ring;
+pub mod stream;
+pub mod sysv;
+pub mod tcp;
+pub mod unix;
 
 use std::time::Duration;
 

@@ -4,6 +4,7 @@ mod crates;
 pub(crate) mod kernel;
 mod limit;
 mod ours;
+mod ours_os;
 mod threads;
 
 /// Measures a link whose messages are arrays, of the size that a cell asks for. The four usual sizes exist.
@@ -52,11 +53,17 @@ pub(crate) const ALL: &[Contender] = &[
     Contender::new::<crates::IpcChannel>("ipc-channel", Kernel).own_capacity(),
     Contender::new::<ours::Named<ours::Mq>>("own/mq", Kernel).own_capacity(),
     Contender::new::<kernel::Mq>("posix-mq", Kernel).own_capacity(),
+    Contender::new::<ours_os::Ends<ours_os::SysV>>("own/sysv", Kernel).own_capacity(),
     Contender::new::<kernel::SysV>("sysv", Kernel).own_capacity(),
+    Contender::new::<ours_os::Ends<ours_os::Pipe>>("own/pipe", Kernel).own_capacity(),
     Contender::new::<kernel::Descriptors<kernel::Pipe>>("pipe", Kernel).own_capacity(),
+    Contender::new::<ours_os::Ends<ours_os::Stream>>("own/stream", Kernel).own_capacity(),
     Contender::new::<kernel::Descriptors<kernel::Stream>>("unix-stream", Kernel).own_capacity(),
+    Contender::new::<ours_os::Ends<ours_os::Dgram>>("own/dgram", Kernel).own_capacity(),
     Contender::new::<kernel::Descriptors<kernel::Dgram>>("unix-dgram", Kernel).own_capacity(),
+    Contender::new::<ours_os::Ends<ours_os::Seqpacket>>("own/seqpacket", Kernel).own_capacity(),
     Contender::new::<kernel::Descriptors<kernel::Seqpacket>>("seqpacket", Kernel).own_capacity(),
+    Contender::new::<ours_os::Ends<ours_os::Tcp>>("own/tcp", Kernel).own_capacity(),
     Contender::new::<kernel::Descriptors<kernel::Tcp>>("tcp", Kernel).own_capacity(),
     picks("rtrb", Family::Threads, threads::rtrb).polls(),
     picks("crossbeam-channel", Family::Threads, threads::crossbeam).many(),

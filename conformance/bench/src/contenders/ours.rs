@@ -17,12 +17,12 @@ fn options(cell: &Cell) -> links::ring::Options {
 }
 
 /// A sending end.
-pub(super) struct Tx<S>(S);
+pub(super) struct Tx<S>(pub(super) S);
 
 /// A receiving end, which asks again and again where it must not sleep.
 pub(super) struct Rx<R> {
-    end: R,
-    spins: bool,
+    pub(super) end: R,
+    pub(super) spins: bool,
 }
 
 impl<S: SendingEnd> Sends for Tx<S> {
