@@ -7,17 +7,23 @@
 pub mod adapter;
 pub mod arena;
 pub mod bench;
+pub mod calls;
 pub mod catalogue;
 pub mod descriptors;
 pub mod deviation;
+pub mod frames;
+pub mod futures;
 pub mod generate;
 mod harness;
 mod host;
 pub mod payload;
+pub mod probe;
 pub mod protocol;
 pub mod replay;
 pub mod report;
+pub mod rulebook;
 pub mod run;
+pub mod sockets;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod stepped;
 pub mod suite;

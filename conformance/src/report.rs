@@ -7,16 +7,19 @@ pub mod junit;
 pub mod markdown;
 pub mod merge;
 mod read;
+mod steps;
 pub mod text;
 mod trace;
 pub mod yaml;
 
 pub use read::ReportError;
+pub use steps::Steps;
 pub use trace::{AllowedStep, Trace};
 
 use std::collections::BTreeMap;
 
-use ipc_model::{Kind, Profile, Rule, RuleId};
+use ipc_model::Profile;
+use ipc_model::machine::Described;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::Way;
@@ -156,11 +159,21 @@ pub struct Cell {
 
 impl Cell {
     /// The cell of a link that could not be run at all.
-    pub fn broken(link: &str, rule: RuleId, why: &str) -> Self {
+    pub fn broken(link: &str, rule: &str, why: &str) -> Self {
+        Self::plain(link, rule, CellVerdict::Broken, why)
+    }
+
+    /// The cell of a rule that the link does not claim.
+    pub fn not_claimed(link: &str, rule: &str) -> Self {
+        Self::plain(link, rule, CellVerdict::NotClaimed, "the link does not claim it")
+    }
+
+    /// A cell that says no more than this.
+    pub fn plain(link: &str, rule: &str, verdict: CellVerdict, why: &str) -> Self {
         Self {
             link: link.into(),
-            rule: rule.to_string(),
-            verdict: CellVerdict::Broken,
+            rule: rule.into(),
+            verdict,
             why: why.into(),
             evidence: 0,
             observed: Vec::new(),
@@ -189,6 +202,9 @@ pub struct ReportLink {
     pub ways: Vec<Way>,
     /// How many scenarios were run.
     pub runs: u32,
+    /// Which steps of the model they took.
+    #[serde(default, skip_serializing_if = "Steps::is_empty")]
+    pub steps: Steps,
 }
 
 /// One rule of the report.
@@ -225,14 +241,9 @@ pub struct Report {
     pub cells: Vec<Cell>,
 }
 
-/// The rules that have a column: all whose breach can be seen from outside.
-pub fn visible_rules() -> impl Iterator<Item = RuleId> {
-    RuleId::all().filter(|r| r.rule().kind != Kind::Internal)
-}
-
 impl ReportRule {
     /// The rule as the report lists it.
-    pub fn of(rule: &Rule) -> Self {
+    pub fn of(rule: &Described) -> Self {
         Self {
             id: rule.id.into(),
             says: rule.says.split_whitespace().collect::<Vec<_>>().join(" "),

@@ -1,6 +1,8 @@
 //! Decides, rule by rule, what comes of a link: runs scenarios on it, checks every history, and
 //! gathers the verdicts into cells.
 
+mod tours;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -10,9 +12,11 @@ use ipc_model::{
 
 use crate::adapter::Claim;
 use crate::generate::Generator;
+use crate::probe;
 use crate::protocol::Way;
 use crate::replay::Replay;
-use crate::report::{Cell, CellVerdict, Trace, visible_rules};
+use crate::report::{Cell, CellVerdict, Steps, Trace};
+use crate::rulebook::{self, Asked, Decided};
 use crate::run::{End, Execution, Host, QUIESCENCE};
 
 /// How much of the suite is run.
@@ -50,6 +54,8 @@ struct Tally<'a> {
     plan: Plan,
     only: Option<RuleSet>,
     evidence: BTreeMap<RuleId, u32>,
+    /// How many runs fired each rule, on some sequence of steps that explains them.
+    fired: BTreeMap<RuleId, u32>,
     findings: BTreeMap<RuleId, Finding>,
     troubles: BTreeMap<RuleId, (CellVerdict, String)>,
     runs: u32,
@@ -73,17 +79,32 @@ struct Finding {
 
 /// The cells of one link, with a file to replay each red one by.
 pub struct LinkResult {
-    /// One cell for every visible rule.
+    /// One cell for every rule of the [`rulebook`].
     pub cells: Vec<Cell>,
     /// By rule, for cells with a counterexample.
     pub replays: BTreeMap<String, Replay>,
     /// How many scenarios were run.
     pub runs: u32,
+    /// Which steps of the model they took.
+    pub steps: Steps,
 }
 
-/// Runs the suite on one configuration of an adapter. `only`: look at these rules alone.
+/// Runs the suite on one configuration of an adapter, for the rules that are asked for.
 /// `progress` is called after every scenario with how many there have been.
 pub fn run_link(
+    host: &mut Host,
+    claim: &Claim,
+    plan: Plan,
+    asked: &Asked,
+    progress: &dyn Fn(u32),
+) -> LinkResult {
+    let mut result = run_model(host, claim, plan, asked.of_the_model(), progress);
+    result.cells.extend(probe::run(host, claim, plan, asked));
+    result
+}
+
+/// Decides the rules of the message model.
+fn run_model(
     host: &mut Host,
     claim: &Claim,
     plan: Plan,
@@ -98,6 +119,7 @@ pub fn run_link(
         plan,
         only,
         evidence: BTreeMap::new(),
+        fired: BTreeMap::new(),
         findings: BTreeMap::new(),
         troubles: BTreeMap::new(),
         runs: 0,
@@ -109,6 +131,7 @@ pub fn run_link(
             break;
         }
         tally.run_standard(way, progress);
+        tally.run_tours(way, progress);
         tally.run_random(way, progress);
     }
     tally.into_result()
@@ -118,7 +141,8 @@ pub fn run_link(
 pub fn size(claim: &Claim, plan: Plan) -> u64 {
     let standard = ipc_model::scenarios::standard(&claim.profile);
     let repeats: u64 = standard.iter().map(|s| repeats(s.repeat, plan)).sum();
-    claim.ways().count() as u64 * (repeats + u64::from(plan.random))
+    let tours = tours::of(&claim.profile).scenarios.len() as u64;
+    claim.ways().count() as u64 * (repeats + tours + u64::from(plan.random))
 }
 
 fn repeats(repeat: u32, plan: Plan) -> u64 {
@@ -151,6 +175,28 @@ impl Tally<'_> {
                 if self.plan.first_only && self.found_what_was_wanted() {
                     return;
                 }
+            }
+        }
+    }
+
+    /// The scenarios that the model makes for itself.
+    fn run_tours(&mut self, way: Way, progress: &dyn Fn(u32)) {
+        let covering = tours::of(&self.claim.profile);
+        let mut left = self.only;
+        for tour in &covering.scenarios {
+            if self.plan.first_only && self.found_what_was_wanted() {
+                return;
+            }
+            progress(1);
+            // Where only some rules are asked for, the first tour that fires each will do.
+            let news = left.is_none_or(|left| !left.and(tour.fired).is_empty());
+            if !news || (tour.scenario.kills() && way == Way::Threads) {
+                continue;
+            }
+            left = left.map(|left| left.iter().filter(|r| !tour.fired.contains(*r)).collect());
+            let about: Vec<RuleId> = tour.fired.iter().collect();
+            if let Some((scenario, finding)) = self.run_once(&tour.scenario, way, &about) {
+                self.note(finding.0, finding.1, scenario, way);
             }
         }
     }
@@ -220,6 +266,9 @@ impl Tally<'_> {
         }
         match check(&profile, &execution.history) {
             Verdict::Pass { coverage, deviations } => {
+                for rule in coverage.any.iter() {
+                    *self.fired.entry(rule).or_default() += 1;
+                }
                 let kept =
                     coverage.every.or(ipc_model::check::exercised(&profile, &execution.history));
                 let missed: RuleSet = deviations.iter().map(|d| d.rule).collect();
@@ -228,6 +277,10 @@ impl Tally<'_> {
                 }
                 let deviation = deviations.into_iter().next()?;
                 Some((scenario.clone(), (CellVerdict::Deviates, deviation)))
+            }
+            Verdict::Fail(_) if scenario.asleep == 0 && rests_on_sleep(&profile, &execution) => {
+                let surer = Scenario { asleep: SURELY_ASLEEP, ..scenario.clone() };
+                self.run_once(&surer, way, about)
             }
             Verdict::Fail(counterexample) => {
                 let verdict = match counterexample.got {
@@ -276,21 +329,13 @@ impl Tally<'_> {
         let link = format!("{}/{}", self.adapter, self.claim.link);
         let mut cells = Vec::new();
         let mut replays = BTreeMap::new();
-        for rule in visible_rules() {
+        for entry in rulebook::all() {
+            let Decided::Model(rule) = entry.decided else { continue };
             let evidence = self.evidence.get(&rule).copied().unwrap_or(0);
-            let mut cell = Cell {
-                link: link.clone(),
-                rule: rule.to_string(),
-                verdict: CellVerdict::Pass,
-                why: format!("needed and kept in {evidence} runs"),
-                evidence,
-                observed: Vec::new(),
-                replay: None,
-                picture: None,
-                trace: None,
-                known: None,
-            };
-            let claimed = (rule.rule().claimed)(&self.claim.profile);
+            let why = format!("needed and kept in {evidence} runs");
+            let mut cell = Cell::plain(&link, entry.about.id, CellVerdict::Pass, &why);
+            cell.evidence = evidence;
+            let claimed = entry.is_claimed(self.claim);
             if let Some(finding) = self.findings.get(&rule) {
                 cell.verdict = finding.verdict;
                 cell.why = finding.counterexample.to_string();
@@ -301,8 +346,7 @@ impl Tally<'_> {
                 cell.trace = Some(Trace::of(&finding.counterexample, scenario, way));
                 replays.insert(rule.to_string(), self.replay(rule, finding));
             } else if !claimed {
-                cell.verdict = CellVerdict::NotClaimed;
-                cell.why = "the link does not claim it".into();
+                cell = Cell::not_claimed(&link, entry.about.id);
             } else if let Some((verdict, why)) = self.troubles.get(&rule) {
                 cell.verdict = *verdict;
                 cell.why = why.clone();
@@ -318,7 +362,8 @@ impl Tally<'_> {
             }
             cells.push(cell);
         }
-        LinkResult { cells, replays, runs: self.runs }
+        let steps = tours::steps(self.claim, &self.fired);
+        LinkResult { cells, replays, runs: self.runs, steps }
     }
 
     fn replay(&self, rule: RuleId, finding: &Finding) -> Replay {
@@ -338,6 +383,18 @@ impl Tally<'_> {
 pub fn execute(host: &mut Host, claim: &Claim, scenario: &Scenario, way: Way) -> Execution {
     let explains = |history: &History| progresses(&claim.profile, history);
     host.run(&claim.link, scenario, way, QUIESCENCE, &explains)
+}
+
+/// How long a process must sleep in its call before a verdict may rest on that, in nanoseconds. A
+/// call may sleep for other reasons than that it has to wait, such as a lock whose holder the
+/// machine has put aside; not for as long as this.
+const SURELY_ASLEEP: u64 = 300_000_000;
+
+/// Whether the model would let it pass if nobody had been seen asleep.
+fn rests_on_sleep(profile: &Profile, execution: &Execution) -> bool {
+    let mut awake = execution.history.clone();
+    let seen = awake.operations.iter_mut().filter_map(|o| o.blocked.take()).count();
+    seen > 0 && !matches!(check(profile, &awake), Verdict::Fail(_))
 }
 
 /// Whether the model lets the history end like this.

@@ -135,6 +135,17 @@ impl Talk {
         running.process.wait().ok().filter(|_| ended)
     }
 
+    /// How many descriptors the program holds.
+    ///
+    /// # Errors
+    /// That it does not run.
+    pub(crate) fn descriptors(&self) -> Result<usize, String> {
+        let running = self.child.as_ref().ok_or("it has ended")?;
+        let folder = format!("/proc/{}/fd", running.process.id());
+        let entries = std::fs::read_dir(&folder).map_err(|e| format!("{folder}: {e}"))?;
+        Ok(entries.count())
+    }
+
     /// Whether it still runs.
     ///
     /// # Errors

@@ -138,18 +138,21 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Waits until the other process has been seen asleep in its call three times in a row, or is
-    /// still in it when patience ends (some links wait by spinning), or has left it.
+    /// Waits until the other process has been seen asleep in its call three times in a row and for
+    /// as long as the scenario asks, or is still in it when patience ends (some links wait by
+    /// spinning), or has left it.
     fn await_blocked(&self, process: Process, awaited: u32) {
         let any = awaited == Step::ANY_CALL;
         let over = || {
             let left = !any && self.arena.returned(process) > awaited;
             left || self.arena.is_finished(process) || self.arena.stopped()
         };
+        let long = Duration::from_nanos(self.scenario.asleep);
+        let patience = PATIENCE + 2 * long;
         let begun = Instant::now();
-        let mut seen = (0, None);
+        let mut seen = (0, None, begun);
         let mut entered = (Instant::now(), None);
-        while !over() && begun.elapsed() < 4 * PATIENCE {
+        while !over() && begun.elapsed() < 4 * patience {
             let before = now();
             let inside = self.arena.in_call(process).filter(|c| any || *c == awaited);
             if entered.1 != inside {
@@ -157,12 +160,13 @@ impl<'a> Worker<'a> {
             }
             let asleep = inside.filter(|_| sleeping(self.arena.identity(process)));
             seen = if asleep.is_some() && asleep == seen.1 {
-                (seen.0 + 1, asleep)
+                (seen.0 + 1, asleep, seen.2)
             } else {
-                (1, asleep)
+                (1, asleep, Instant::now())
             };
-            let spins = inside.filter(|_| entered.0.elapsed() > PATIENCE);
-            if let Some(call) = asleep.filter(|_| seen.0 >= 3).or(spins) {
+            let sleeps = asleep.filter(|_| seen.0 >= 3 && seen.2.elapsed() >= long);
+            let spins = inside.filter(|_| entered.0.elapsed() > patience);
+            if let Some(call) = sleeps.or(spins) {
                 // It had not returned at `before`: the record of that comes later.
                 return self.arena.note(self.process, before, Record::Blocked { process, call });
             }

@@ -179,9 +179,10 @@ static char state_of(uint64_t pid, uint64_t tid)
 static void await_blocked(int process, uint32_t awaited)
 {
     word *other = part(arena, process);
-    uint64_t begun = now(), entered = begun, inside_before = 0;
+    uint64_t begun = now(), entered = begun, since = begun, inside_before = 0;
+    uint64_t asleep = json_number(scenario, "asleep"), patience = PATIENCE + 2 * asleep;
     int any = awaited == ANY_CALL, seen = 0;
-    while (now() - begun < 4 * PATIENCE && peek(arena + STOP) != 1) {
+    while (now() - begun < 4 * patience && peek(arena + STOP) != 1) {
         if ((!any && peek(other + RETURNED) > awaited) || peek(other + DONE))
             return;
         uint64_t before = now(), inside = peek(other + IN_CALL);
@@ -190,7 +191,9 @@ static void await_blocked(int process, uint32_t awaited)
         if (inside && (any || inside == awaited + 1ull)) {
             char state = state_of(peek(other + PID), peek(other + TID));
             seen = state == 'S' || state == 'D' ? seen + 1 : 0;
-            if (seen >= 3 || before - entered > PATIENCE) {
+            if (seen == 1)
+                since = before;
+            if ((seen >= 3 && now() - since >= asleep) || before - entered > patience) {
                 /* It had not returned at `before`: the record of that comes later. */
                 append(own, before, BLOCKED, inside - 1, process, NOTHING);
                 return;
@@ -202,12 +205,8 @@ static void await_blocked(int process, uint32_t awaited)
 
 static void await_return(int process, uint32_t awaited)
 {
-    uint64_t begun = now();
-    while (peek(part(arena, process) + RETURNED) <= awaited && peek(arena + STOP) != 1) {
-        if (now() - begun > 4 * PATIENCE)
-            return;
+    while (peek(part(arena, process) + RETURNED) <= awaited && peek(arena + STOP) != 1)
         sched_yield();
-    }
 }
 
 static void kill_process(int process)

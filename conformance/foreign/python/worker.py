@@ -62,6 +62,7 @@ class Worker:
         self.arena, self.process, self.ends = arena, process, ends
         self.script = scenario["processes"][process]
         self.timeout = scenario.get("timeout", 20_000_000) / 1e9
+        self.asleep = scenario.get("asleep", 0) / 1e9
         steps = [step for script in scenario["processes"] for step in script]
         sends = [s["call"]["send"] for s in steps if "send" in s.get("call", {})]
         self.known = [message_of(send) for send in sends]
@@ -126,7 +127,8 @@ class Worker:
 
     def await_blocked(self, process, call):
         begun, entered, inside_before, seen = time.monotonic(), time.monotonic(), None, 0
-        while time.monotonic() - begun < 4 * PATIENCE and not self.arena.stopped():
+        patience = PATIENCE + 2 * self.asleep
+        while time.monotonic() - begun < 4 * patience and not self.arena.stopped():
             left = call != ANY_CALL and self.arena.read(process, layout.RETURNED) > call
             if left or self.arena.read(process, layout.DONE):
                 return
@@ -138,7 +140,10 @@ class Worker:
                 inside_before, entered, seen = inside, time.monotonic(), 0
             if inside is not None:
                 seen = seen + 1 if self.sleeps(process) else 0
-                if seen >= 3 or time.monotonic() - entered > PATIENCE:
+                if seen == 1:
+                    since = time.monotonic()
+                sleeps = seen >= 3 and time.monotonic() - since >= self.asleep
+                if sleeps or time.monotonic() - entered > patience:
                     # It had not returned at `moment`: the record of that comes later.
                     self.arena.append(self.process, moment, layout.BLOCKED, inside, process)
                     return
@@ -149,10 +154,7 @@ class Worker:
         return state_of(pid, self.arena.read(process, layout.TID)) in ("S", "D")
 
     def await_return(self, process, call):
-        begun = time.monotonic()
         while self.arena.read(process, layout.RETURNED) <= call and not self.arena.stopped():
-            if time.monotonic() - begun > 4 * PATIENCE:
-                return
             time.sleep(0)
 
     def kill(self, process):

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod diff;
+mod explore;
 mod merge;
 mod new;
 mod replay;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipc_conformance::bench::BenchArguments;
 use ipc_conformance::catalogue::matches;
+use ipc_conformance::rulebook;
 use ipc_conformance::suite::Plan;
 
 /// Is this inter-process communication correct? Holds links against an executable formal model.
@@ -58,11 +60,16 @@ enum Command {
         /// Runs its scenario again, too, on the link as it is now.
         #[arg(long)]
         run: bool,
+        /// How many times a stepped counterexample is run.
+        #[arg(long, default_value_t = 1)]
+        times: usize,
     },
     /// Steps through a link's own program, and kills it at every point.
     Step(step::StepArguments),
     /// Decides whether a recorded history is legal.
     Check(CheckArguments),
+    /// Walks every behaviour of small scenarios: states, endings, promises, and the graph.
+    Explore(explore::ExploreArguments),
     /// Writes a test crate: a small link with a mistake in it, every rule a test.
     New(NewArguments),
     /// Writes a report in another format; several files are merged first.
@@ -263,9 +270,10 @@ impl Arguments {
             Some(Command::Rules { glob, .. }) => rules::list(&glob),
             Some(Command::Explain { rule }) => rules::explain(&rule),
             Some(Command::Run(arguments)) => run::run(&arguments),
-            Some(Command::Replay { file, run }) => replay::replay(&file, run),
+            Some(Command::Replay { file, run, times }) => replay::replay(&file, run, times),
             Some(Command::Step(arguments)) => step::step(&arguments),
             Some(Command::Check(arguments)) => check::check(&arguments),
+            Some(Command::Explore(arguments)) => explore::explore(&arguments),
             Some(Command::New(arguments)) => new::new(&arguments),
             Some(Command::Report(arguments)) => report::report(&arguments),
             Some(Command::Merge(arguments)) => merge::merge(&arguments),
@@ -286,11 +294,10 @@ impl Arguments {
 ///
 /// # Errors
 /// That none does, with the nearest names.
-fn select_rules(glob: &str) -> anyhow::Result<Vec<ipc_model::RuleId>> {
-    let selected: Vec<_> =
-        ipc_model::RuleId::all().filter(|r| matches(glob, r.rule().id)).collect();
+fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
+    let selected: Vec<_> = rulebook::all().filter(|entry| matches(glob, entry.about.id)).collect();
     if selected.is_empty() {
-        let known = ipc_model::RuleId::all().map(|r| r.rule().id);
+        let known = rulebook::all().map(|entry| entry.about.id);
         let nearest = ipc_conformance::catalogue::nearest(glob, known).join(", ");
         anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
     }

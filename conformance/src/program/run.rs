@@ -12,12 +12,12 @@ use ipc_conformance::adapter::Claim;
 use ipc_conformance::catalogue::{self, Selection};
 use ipc_conformance::deviation;
 use ipc_conformance::report::{
-    Cell, CellVerdict, Report, ReportLink, ReportRule, html, text, visible_rules,
+    Cell, CellVerdict, Report, ReportLink, ReportRule, Steps, html, text,
 };
+use ipc_conformance::rulebook::{self, Asked};
 use ipc_conformance::run::{Host, interrupt};
 use ipc_conformance::suite::{self, LinkResult, Plan};
 use ipc_conformance::{temporary, versions};
-use ipc_model::RuleSet;
 
 use super::{FAILS, INCONCLUSIVE, RunArguments, USAGE, WELL};
 
@@ -30,9 +30,9 @@ struct Job {
 
 pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
     let begun = Instant::now();
-    let only: Option<RuleSet> = match &arguments.rule {
-        Some(glob) => Some(super::select_rules(glob)?.into_iter().collect()),
-        None => None,
+    let asked = match &arguments.rule {
+        Some(glob) => super::select_rules(glob)?.into_iter().collect(),
+        None => Asked::EVERYTHING,
     };
     let deviations = read_deviations(arguments.deviations.as_deref())?;
     let out = arguments.out.clone().unwrap_or_else(|| versions::target().join("ipc-conform"));
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
     let folder = temporary::folder()?;
     let (mut report, jobs) = prepare(arguments, folder.path())?;
     let plan = arguments.level.plan(arguments.seed);
-    run_all(&mut report, jobs, plan, only, folder.path(), &out)?;
+    run_all(&mut report, jobs, plan, &asked, folder.path(), &out)?;
     drop(folder);
 
     let stale = deviation::apply(&deviations, &mut report);
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
         report.level,
         begun.elapsed().as_secs_f64()
     );
-    Ok(exit_code(&report, only.is_some(), !stale.is_empty()))
+    Ok(exit_code(&report, !asked.is_everything(), !stale.is_empty()))
 }
 
 fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviation>> {
@@ -130,6 +130,7 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
                 documented: claim.documented.clone(),
                 ways: claim.ways().collect(),
                 runs: 0,
+                steps: Steps::default(),
             });
             let (program, claim) = (program.clone(), claim.clone());
             jobs.push(Job { program, claim, place: report.links.len() - 1 });
@@ -147,7 +148,7 @@ fn is_ours(selection: &Selection) -> bool {
 fn broken(report: &mut Report, selection: &Selection, why: &str) {
     let link = selection.link.as_ref();
     let name = link.map_or(selection.program(), |l| format!("{}/{l}", selection.program()));
-    report.cells.extend(visible_rules().map(|rule| Cell::broken(&name, rule, why)));
+    report.cells.extend(rulebook::all().map(|entry| Cell::broken(&name, entry.about.id, why)));
     report.links.push(ReportLink {
         name,
         version: "unknown".into(),
@@ -155,6 +156,7 @@ fn broken(report: &mut Report, selection: &Selection, why: &str) {
         documented: Vec::new(),
         ways: Vec::new(),
         runs: 0,
+        steps: Steps::default(),
     });
 }
 
@@ -192,7 +194,7 @@ fn empty_report(arguments: &RunArguments) -> Report {
         level: arguments.level.word().into(),
         environment: environment.into_iter().map(|(k, v)| (k.into(), v)).collect(),
         links: Vec::new(),
-        rules: visible_rules().map(|r| ReportRule::of(r.rule())).collect(),
+        rules: rulebook::all().map(|entry| ReportRule::of(&entry.about)).collect(),
         cells: Vec::new(),
     }
 }
@@ -204,7 +206,7 @@ fn run_all(
     report: &mut Report,
     jobs: Vec<Job>,
     plan: Plan,
-    only: Option<RuleSet>,
+    asked: &Asked,
     folder: &Path,
     out: &Path,
 ) -> anyhow::Result<()> {
@@ -223,7 +225,7 @@ fn run_all(
                 while let Some(job) = lock(queue).pop_front() {
                     bar.set_message(job.claim.link.clone());
                     let place = job.place;
-                    let result = run_job(&job, plan, only, &folder, bar);
+                    let result = run_job(&job, plan, asked, &folder, bar);
                     lock(results).insert(place, result);
                 }
             });
@@ -238,12 +240,13 @@ fn run_all(
         let mut result = match result {
             Ok(result) => result,
             Err(why) => {
-                let cell = |rule| Cell::broken(&link.name, rule, &why);
-                report.cells.extend(visible_rules().map(cell));
+                let cell = |entry: rulebook::Entry| Cell::broken(&link.name, entry.about.id, &why);
+                report.cells.extend(rulebook::all().map(cell));
                 continue;
             }
         };
         link.runs = result.runs;
+        link.steps = std::mem::take(&mut result.steps);
         for cell in &mut result.cells {
             // Lying adapters may name themselves as they like; the report names what was run.
             cell.link.clone_from(&link.name);
@@ -267,13 +270,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn run_job(
     job: &Job,
     plan: Plan,
-    only: Option<RuleSet>,
+    asked: &Asked,
     folder: &Path,
     bar: &ProgressBar,
 ) -> Result<LinkResult, String> {
     let mut host = Host::start(&job.program, folder)?;
     let progress = |scenarios: u32| bar.inc(scenarios.into());
-    Ok(suite::run_link(&mut host, &job.claim, plan, only, &progress))
+    Ok(suite::run_link(&mut host, &job.claim, plan, asked, &progress))
 }
 
 fn write(report: &Report, out: &Path) -> anyhow::Result<()> {

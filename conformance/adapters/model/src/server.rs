@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,9 @@ use ipc_conformance::adapter::{Delivery, Endpoint, Failure, Parcel, Role};
 use ipc_conformance::payload;
 use ipc_model::mock::Mock;
 use ipc_model::{Message, Mode, Op, Process, Refusal, Ret, Spec};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv};
 use serde::{Deserialize, Serialize};
 
 /// The links of one scenario.
@@ -278,7 +280,7 @@ pub(crate) fn listen(socket: &Path, local: Local) -> Result<(), Failure> {
 /// bring the dead to life, and take what belongs to the living.
 fn serve(stream: UnixStream, local: Local) {
     let local = Arc::new(local);
-    let Ok(answers) = stream.try_clone() else { return };
+    let Ok(mut answers) = stream.try_clone() else { return };
     let (process, link) = (local.process, local.link);
     let Ok(watched) = stream.try_clone() else { return };
     local.system.lock().remote.push((process, link, watched));
@@ -288,6 +290,10 @@ fn serve(stream: UnixStream, local: Local) {
             local.system.lock().remote.retain(|(p, l, _)| (*p, *l) != (process, link));
         }
         let (begun, local) = (local.begin(&call), Arc::clone(&local));
+        // From here on the caller may be seen asleep.
+        if answers.write_all(BEGUN).is_err() {
+            break;
+        }
         let answers = answers.try_clone();
         std::thread::spawn(move || {
             let answer = local.answer(begun);
@@ -304,6 +310,9 @@ fn serve(stream: UnixStream, local: Local) {
     std::mem::forget(local);
 }
 
+/// What the system says when it has the call, before it has the answer.
+const BEGUN: &[u8] = b"+";
+
 /// An end held by another process than the system's.
 pub(crate) struct Remote {
     requests: UnixStream,
@@ -316,6 +325,20 @@ impl Remote {
         let answers = BufReader::new(requests.try_clone().map_err(Failure::other)?);
         Ok(Self { requests, answers })
     }
+
+    /// Waits, awake, until the system has the call: who sleeps is taken to wait for a message or
+    /// for room.
+    fn await_begun(&self) -> Result<(), Failure> {
+        let mut word = [0; BEGUN.len()];
+        loop {
+            match recv(self.requests.as_raw_fd(), &mut word, MsgFlags::MSG_DONTWAIT) {
+                Ok(0) => return Err(Failure::other("the system is gone")),
+                Ok(_) => return Ok(()),
+                Err(Errno::EAGAIN | Errno::EINTR) => std::thread::yield_now(),
+                Err(error) => return Err(Failure::other(error)),
+            }
+        }
+    }
 }
 
 impl Hold for Remote {
@@ -323,6 +346,7 @@ impl Hold for Remote {
         let mut line = serde_json::to_string(call).map_err(Failure::other)?;
         line.push('\n');
         self.requests.write_all(line.as_bytes()).map_err(Failure::other)?;
+        self.await_begun()?;
         let mut answer = String::new();
         self.answers.read_line(&mut answer).map_err(Failure::other)?;
         let answer: Result<Vec<u8>, Refusal> =
