@@ -6,6 +6,7 @@
 
 pub mod adapter;
 pub mod arena;
+pub mod bench;
 pub mod calls;
 pub mod campaign;
 pub mod catalogue;

@@ -1,5 +1,6 @@
 //! The commands of `ipc-conform`.
 
+mod bench;
 mod bisect;
 mod check;
 mod diff;
@@ -18,7 +19,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipc_conformance::bench::BenchArguments;
 use ipc_conformance::campaign::{Campaign, Shard};
+use ipc_conformance::catalogue::matches;
 use ipc_conformance::rulebook;
 use ipc_conformance::suite::Plan;
 use semver::Version;
@@ -83,6 +86,8 @@ enum Command {
     Diff(DiffArguments),
     /// Finds the first version of a crate where the verdict on a rule changes.
     Bisect(BisectArguments),
+    /// Measures what links cost, side by side in one run: time and system calls a message.
+    Bench(BenchArguments),
 }
 
 #[derive(Args)]
@@ -336,6 +341,7 @@ impl Arguments {
             Some(Command::Merge(arguments)) => merge::merge(&arguments),
             Some(Command::Diff(arguments)) => diff::diff(&arguments),
             Some(Command::Bisect(arguments)) => bisect::bisect(&arguments),
+            Some(Command::Bench(arguments)) => bench::bench(&arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),
@@ -344,16 +350,6 @@ impl Arguments {
                 ExitCode::from(USAGE)
             }
         }
-    }
-}
-
-/// Whether the name matches the glob, in which `*` stands for anything.
-fn matches(glob: &str, name: &str) -> bool {
-    match glob.split_once('*') {
-        None => glob == name,
-        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).any(|i| rest.is_char_boundary(i) && matches(tail, &rest[i..]))
-        }),
     }
 }
 
@@ -369,18 +365,4 @@ fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
         anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
     }
     Ok(selected)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        assert!(matches("*", "send.full.blocks"));
-        assert!(matches("send.*", "send.full.blocks"));
-        assert!(matches("*.full.*", "send.full.blocks"));
-        assert!(!matches("send.*", "try_send.full.refuses"));
-        assert!(!matches("send", "send.full.blocks"));
-    }
 }
