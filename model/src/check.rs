@@ -12,6 +12,7 @@
 //! it.
 
 mod attribute;
+mod by_link;
 mod exercised;
 mod explain;
 pub mod frontier;
@@ -29,6 +30,7 @@ use crate::state::ProcessSet;
 use crate::verdict::{Counterexample, Coverage, Got, Verdict};
 use frontier::{Frontier, Refuted};
 use monitor::Finding;
+pub use by_link::ByLink;
 pub use pattern::{Pattern, Shape};
 pub use stream::{Checker, Observed, PushError};
 
@@ -66,7 +68,7 @@ pub fn check_spec(spec: &Spec, history: &History, budget: Budget) -> Verdict {
         return check_by_search(spec, history, budget);
     }
     let short = history.operations.len() <= SHORT;
-    match monitor::decide(&spec.profile, history, Timing::Strong, budget) {
+    match monitor::decide(&spec.profile, history.into(), Timing::Strong, budget) {
         Finding::Legal if short => match check_by_search(spec, history, GLANCE) {
             Verdict::Inconclusive(_) => pass(spec, history, vec![]),
             verdict => verdict,
@@ -85,12 +87,12 @@ pub fn check_spec(spec: &Spec, history: &History, budget: Budget) -> Verdict {
 }
 
 fn pass(spec: &Spec, history: &History, deviations: Vec<Counterexample>) -> Verdict {
-    Verdict::Pass { coverage: monitor::fired(&spec.profile, history), deviations }
+    Verdict::Pass { coverage: monitor::fired(&spec.profile, history.into()), deviations }
 }
 
 /// A monitor has found a violation at the strong reading of `timeout`: is it one at the weak?
 fn broken(spec: &Spec, history: &History, budget: Budget) -> Verdict {
-    let decide = |timing| match monitor::decide(&spec.profile, history, timing, budget) {
+    let decide = |timing| match monitor::decide(&spec.profile, history.into(), timing, budget) {
         Finding::Broken(violation) => {
             Some(explain::explain(spec, history, &violation, timing, budget))
         }

@@ -1,20 +1,26 @@
 //! A history: which calls were made and what they were told, against one clock.
 
 mod binary;
+mod calls;
 mod edn;
 mod foreign;
 mod join;
 mod jsonl;
 mod line;
+mod log;
 mod porcupine;
+mod reading;
 
 use crate::op::{Op, Process, Ret};
 use crate::state::{Ends, ProcessSet};
 
-pub use binary::{BINARY_MAGIC, read_binary, write_binary};
+pub(crate) use calls::Calls;
+pub use binary::{BINARY_MAGIC, BinaryReading, read_binary, write_binary};
 pub use edn::read_edn;
 pub use jsonl::{Header, HistoryError, Lines, read_jsonl, write_jsonl};
+pub use log::Log;
 pub use porcupine::read_porcupine;
+pub use reading::Reading;
 
 /// One call and what became of it. Times are nanoseconds of one clock, common to all processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,19 +88,7 @@ impl History {
 
     /// Who held which end, link by link, with what was left open filled in.
     pub fn ends(&self) -> Vec<Ends> {
-        let links = self.operations.iter().map(|o| o.op.link() as usize + 1).max().unwrap_or(1);
-        let mut ends = self.links.clone();
-        let given = ends.len();
-        ends.resize(links.max(given), Ends::default());
-        for operation in self.operations.iter().filter(|o| o.op.link() as usize >= given) {
-            let ends = &mut ends[operation.op.link() as usize];
-            match operation.op {
-                Op::Send { .. } => ends.senders.insert(operation.process),
-                Op::Receive { .. } => ends.receivers.insert(operation.process),
-                Op::Close { .. } => {}
-            }
-        }
-        ends
+        Calls::from(self).ends()
     }
 
     /// Whether more processes take part than a [`ProcessSet`] holds.

@@ -26,6 +26,11 @@ pub(crate) fn largest() -> usize {
     given.and_then(|n| n.parse().ok()).unwrap_or(1_000_000)
 }
 
+/// The arguments behind this one.
+fn behind(word: &str) -> Vec<String> {
+    std::env::args().skip_while(|a| a != word).skip(1).collect()
+}
+
 impl Cell {
     /// A measurement.
     pub(crate) fn new(shape: usize, processes: usize, calls: usize, checker: &str) -> Self {
@@ -34,10 +39,19 @@ impl Cell {
 
     /// The measurement that this process was started for.
     pub(crate) fn asked_for() -> Option<Self> {
-        let given: Vec<String> = std::env::args().skip_while(|a| a != "--cell").skip(1).collect();
+        let given = behind("--cell");
         let [shape, processes, calls, checker] = given.as_slice() else { return None };
         let number = |text: &String| text.parse().ok();
         Some(Self::new(number(shape)?, number(processes)?, number(calls)?, checker))
+    }
+
+    /// The history that this process was started to write, and the file to write it to.
+    pub(crate) fn to_write() -> Option<(Self, String)> {
+        let given = behind("--write");
+        let [file, shape, processes, calls, ..] = given.as_slice() else { return None };
+        let number = |text: &String| text.parse().ok();
+        let cell = Self::new(number(shape)?, number(processes)?, number(calls)?, "none");
+        Some((cell, file.clone()))
     }
 
     /// Times the check, three times or for as long as it is worth it; gives the median.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::line::{self, Given, Line};
-use super::{History, Operation};
+use super::{History, Operation, Reading};
 use crate::op::{Message, Op, Process, Ret};
 use crate::profile::Profile;
 use crate::state::Ends;
@@ -66,8 +66,8 @@ pub struct HistoryError {
 /// ```
 #[derive(Debug, Default)]
 pub struct Lines {
-    header: Option<(usize, Header)>,
-    lines: Vec<Line>,
+    pub(super) header: Option<(usize, Header)>,
+    pub(super) lines: Vec<Line>,
 }
 
 impl Lines {
@@ -115,36 +115,27 @@ impl Lines {
         Ok(())
     }
 
-    /// The history that the parts of a text make.
+    /// How many lines the part has, if every one of them says something.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether no line says anything.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.header.is_none()
+    }
+
+    /// The history that the parts of a text make, whatever the order of its lines.
     ///
     /// # Errors
     /// The first line that cannot follow the others.
     pub fn join(
         parts: impl IntoIterator<Item = Self>,
     ) -> Result<(Option<Header>, History), HistoryError> {
-        let mut whole = Lines::default();
-        for part in parts {
-            match part.header {
-                Some((line, _)) if whole.header.is_some() || !whole.lines.is_empty() => {
-                    let why = "a header is the first line or nowhere".into();
-                    return Err(HistoryError { line, why });
-                }
-                Some(header) => whole.header = Some(header),
-                None => {}
-            }
-            if whole.lines.is_empty() {
-                whole.lines = part.lines;
-            } else {
-                whole.lines.extend(part.lines);
-            }
-        }
-        let mut history = super::join::join(whole.lines)?;
-        let header = whole.header.map(|(_, header)| header);
-        if let Some(header) = &header {
-            history.links = header.links.clone();
-            history.quiescent = header.quiescent;
-        }
-        Ok((header, history))
+        let mut reading = Reading::in_any_order();
+        parts.into_iter().try_for_each(|part| reading.add(part))?;
+        let (header, log) = reading.finish()?;
+        Ok((header, log.history(|_, _| true)))
     }
 }
 
