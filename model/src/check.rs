@@ -28,9 +28,9 @@ use crate::rule::RuleId;
 use crate::spec::Spec;
 use crate::state::ProcessSet;
 use crate::verdict::{Counterexample, Coverage, Got, Verdict};
+pub use by_link::ByLink;
 use frontier::{Frontier, Refuted};
 use monitor::Finding;
-pub use by_link::ByLink;
 pub use pattern::{Pattern, Shape};
 pub use stream::{Checker, Observed, PushError};
 

@@ -14,8 +14,8 @@ mod reading;
 use crate::op::{Op, Process, Ret};
 use crate::state::{Ends, ProcessSet};
 
-pub(crate) use calls::Calls;
 pub use binary::{BINARY_MAGIC, BinaryReading, read_binary, write_binary};
+pub(crate) use calls::Calls;
 pub use edn::read_edn;
 pub use jsonl::{Header, HistoryError, Lines, read_jsonl, write_jsonl};
 pub use log::Log;
@@ -50,7 +50,9 @@ pub struct History {
     /// known to be dead. Without an entry, it lived until then.
     pub kills: Vec<(u64, Process)>,
     /// Who held which end at the start, link by link. Where a link is missing, whoever sends on it
-    /// holds a sending end, and whoever receives on it a receiving end.
+    /// holds a sending end, and whoever receives on it a receiving end; an end that nobody uses is
+    /// held by somebody whom the history does not show, unless a call on the link is a `close` or
+    /// was told `closed`.
     pub links: Vec<Ends>,
     /// Whether every call that has not returned was watched until nothing moved any more. Only
     /// then does a pending call say anything about progress.

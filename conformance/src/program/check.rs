@@ -26,7 +26,10 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
             arguments.history.display()
         )
     };
-    let verdict = decide(&Spec::new(profile), &log);
+    let verdict = match log.is_empty() {
+        true => Verdict::Inconclusive("the history has no calls".into()),
+        false => decide(&Spec::new(profile), &log),
+    };
     match arguments.format {
         CheckFormat::Text => print_text(&verdict, log.len()),
         CheckFormat::Json => print_json(&verdict)?,

@@ -105,13 +105,7 @@ impl<'l> ByLink<'l> {
 }
 
 /// A monitor has found a violation at the strong reading of `timeout`: is it one at the weak?
-fn broken(
-    spec: &Spec,
-    log: &Log,
-    strong: &Violation,
-    timeouts: bool,
-    budget: Budget,
-) -> Verdict {
+fn broken(spec: &Spec, log: &Log, strong: &Violation, timeouts: bool, budget: Budget) -> Verdict {
     let explained = |violation: &Violation, timing| explained(spec, log, violation, timing, budget);
     if !timeouts {
         return Verdict::Fail(Box::new(explained(strong, Timing::Weak)));
@@ -143,7 +137,8 @@ fn around(log: &Log, violation: &Violation) -> (History, Violation) {
     let returned = |o: &Operation| o.ret.map_or(u64::MAX, |(time, _)| time);
     let proof = violation.operations.iter().map(|i| log.operation(*i as usize));
     let until = proof.map(|o| returned(&o)).max().unwrap_or(u64::MAX);
-    let mut last: Vec<u64> = log.operations().map(|o| returned(&o)).filter(|t| *t <= until).collect();
+    let mut last: Vec<u64> =
+        log.operations().map(|o| returned(&o)).filter(|t| *t <= until).collect();
     let from = match last.len().checked_sub(RECENT) {
         Some(before) => *last.select_nth_unstable(before).1,
         None => 0,
@@ -161,8 +156,7 @@ fn around(log: &Log, violation: &Violation) -> (History, Violation) {
         .map(|m| (m.sender, m.sequence))
         .collect();
     let belongs = |i: u32, o: &Operation| {
-        near.contains(&i)
-            || message(o).is_some_and(|m| touched.contains(&(m.sender, m.sequence)))
+        near.contains(&i) || message(o).is_some_and(|m| touched.contains(&(m.sender, m.sequence)))
     };
     let kept: Vec<u32> =
         (0..).zip(log.operations()).filter(|(i, o)| belongs(*i, o)).map(|(i, _)| i).collect();

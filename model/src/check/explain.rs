@@ -147,7 +147,10 @@ fn recent(spec: &Spec, before: &History, timing: Timing, budget: Budget) -> Opti
             return None;
         }
         let part = with(before, some, false);
-        if matches!(monitor::decide(&spec.profile, (&part).into(), timing, budget), Finding::Broken(_)) {
+        if matches!(
+            monitor::decide(&spec.profile, (&part).into(), timing, budget),
+            Finding::Broken(_)
+        ) {
             return Some(part);
         }
         size *= 2;

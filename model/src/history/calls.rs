@@ -1,8 +1,8 @@
 //! The calls of a history, in whichever form they are held.
 
 use super::{History, Log, Operation};
-use crate::op::{Op, Process};
-use crate::state::Ends;
+use crate::op::{Op, Process, Refusal, Ret};
+use crate::state::{Ends, ProcessSet};
 
 /// What the monitors need of a [`History`] or of a [`Log`].
 #[derive(Clone, Copy)]
@@ -59,21 +59,37 @@ impl Calls<'_> {
         }
     }
 
-    /// Who held which end, link by link, with what was left open filled in.
+    /// Who held which end, link by link, with what was left open filled in: an end that nobody
+    /// uses is held by somebody whom the history does not show, unless it tells of closing.
     pub(crate) fn ends(&self) -> Vec<Ends> {
+        let given = self.links.len();
         let mut ends = self.links.to_vec();
-        ends.resize(ends.len().max(1), Ends::default());
+        ends.resize(given.max(1), Ends::default());
+        let mut closed = vec![false; ends.len()];
+        let mut seen = ProcessSet::default();
         let Ok(()) = self.each(|_, o| {
             let link = o.op.link() as usize;
             ends.resize(ends.len().max(link + 1), Ends::default());
-            match o.op {
-                _ if link < self.links.len() => {}
-                Op::Send { .. } => ends[link].senders.insert(o.process),
-                Op::Receive { .. } => ends[link].receivers.insert(o.process),
-                Op::Close { .. } => {}
+            closed.resize(ends.len(), false);
+            if link >= given && o.process.0 < ProcessSet::LIMIT {
+                seen.insert(o.process);
+                closed[link] |= matches!(o.ret, Some((_, Ret::Refused(Refusal::Closed))));
+                match o.op {
+                    Op::Send { .. } => ends[link].senders.insert(o.process),
+                    Op::Receive { .. } => ends[link].receivers.insert(o.process),
+                    Op::Close { .. } => closed[link] = true,
+                }
             }
             Ok::<_, std::convert::Infallible>(())
         });
+        self.crashes.iter().filter(|c| c.1.0 < ProcessSet::LIMIT).for_each(|c| seen.insert(c.1));
+        let stranger = (0..ProcessSet::LIMIT).map(Process).find(|p| !seen.contains(*p));
+        for (ends, _) in ends.iter_mut().zip(closed).skip(given).filter(|(_, closed)| !closed) {
+            for end in [&mut ends.senders, &mut ends.receivers].into_iter().filter(|e| e.is_empty())
+            {
+                stranger.into_iter().for_each(|p| end.insert(p));
+            }
+        }
         ends
     }
 

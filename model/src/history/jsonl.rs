@@ -68,6 +68,7 @@ pub struct HistoryError {
 pub struct Lines {
     pub(super) header: Option<(usize, Header)>,
     pub(super) lines: Vec<Line>,
+    count: usize,
 }
 
 impl Lines {
@@ -77,7 +78,8 @@ impl Lines {
     /// The first line that is not of the format.
     pub fn read(text: &str, first: usize) -> Result<Self, HistoryError> {
         // A call and its return take some hundred bytes.
-        let mut part = Self { header: None, lines: Vec::with_capacity(text.len() / 80) };
+        let lines = Vec::with_capacity(text.len() / 80);
+        let mut part = Self { header: None, lines, count: 0 };
         let cut_off = !text.ends_with('\n');
         let mut lines = text.lines().enumerate().peekable();
         while let Some((i, text)) = lines.next() {
@@ -96,14 +98,15 @@ impl Lines {
     /// # Errors
     /// What is wrong with it.
     pub fn push(&mut self, number: usize, text: &str) -> Result<(), HistoryError> {
-        if text.trim().is_empty() {
-            return Ok(());
-        }
-        let wrong = |why: String| HistoryError { line: number, why };
+        self.count += 1;
         if let Some(line) = line::fast(number, text) {
             self.lines.push(line);
             return Ok(());
         }
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        let wrong = |why: String| HistoryError { line: number, why: clipped(why) };
         if !is_header(text) {
             self.lines.push(line::read(number, text).map_err(wrong)?);
             return Ok(());
@@ -115,14 +118,9 @@ impl Lines {
         Ok(())
     }
 
-    /// How many lines the part has, if every one of them says something.
-    pub fn len(&self) -> usize {
-        self.lines.len()
-    }
-
-    /// Whether no line says anything.
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.header.is_none()
+    /// How many lines the part has, those that say nothing included.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// The history that the parts of a text make, whatever the order of its lines.
@@ -136,6 +134,15 @@ impl Lines {
         parts.into_iter().try_for_each(|part| reading.add(part))?;
         let (header, log) = reading.finish()?;
         Ok((header, log.history(|_, _| true)))
+    }
+}
+
+/// What is wrong with a line, which may be long, in a few words.
+fn clipped(why: String) -> String {
+    const LONGEST: usize = 300;
+    match why.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} …", &why[..end]),
+        None => why,
     }
 }
 

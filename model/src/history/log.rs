@@ -96,12 +96,8 @@ impl Log {
             RARE => self.rare[&key],
             number => self.attributes[usize::from(number)],
         };
-        let message = Message {
-            sender: Process(packed.sender),
-            sequence: packed.sequence,
-            size,
-            priority,
-        };
+        let message =
+            Message { sender: Process(packed.sender), sequence: packed.sequence, size, priority };
         let (link, mode) = (packed.link, MODES[usize::from(packed.asked % 3)]);
         let op = match packed.asked {
             0..3 => Op::Send { link, to: peer, message, mode },

@@ -36,7 +36,8 @@ impl<T: Read + Seek + Send> Again for T {}
 
 /// Reads the history in this file; `-` is standard input.
 pub(super) fn read(path: &Path) -> anyhow::Result<Recorded> {
-    let name = if path.as_os_str() == "-" { "standard input".into() } else { path.display().to_string() };
+    let name =
+        if path.as_os_str() == "-" { "standard input".into() } else { path.display().to_string() };
     let file = match path.as_os_str() == "-" {
         true => File::from(std::io::stdin().as_fd().try_clone_to_owned()?),
         false => File::open(path).with_context(|| name.clone())?,
@@ -103,7 +104,9 @@ impl Form {
         let text = String::from_utf8_lossy(&start[..start.len().min(1000)]).to_lowercase();
         match text.trim_start() {
             // A comment, a tag, a map, or a vector of maps.
-            t if [";", "#", "{:", "[{:", "[#"].iter().any(|begin| t.starts_with(begin)) => Form::Edn,
+            t if [";", "#", "{:", "[{:", "[#"].iter().any(|begin| t.starts_with(begin)) => {
+                Form::Edn
+            }
             t if t.starts_with('[') || t.contains("\"call\":") => Form::Operations,
             _ => Form::Lines,
         }
@@ -185,8 +188,8 @@ fn lines(source: Source, bar: &ProgressBar) -> anyhow::Result<Recorded> {
     })
 }
 
-/// A part of the text, and how many lines it has; or why it is none.
-type Part = Result<(Lines, usize), HistoryError>;
+/// A part of the text, or why it is none.
+type Part = Result<Lines, HistoryError>;
 
 /// Reads lines in parts, which take turns on the processors.
 fn side_by_side(
@@ -209,7 +212,8 @@ fn side_by_side(
         for result in results.iter().cycle() {
             let Ok(part) = result.recv() else { break };
             let here = |e: HistoryError| HistoryError { line: first + e.line, ..e };
-            let (part, count) = part.map_err(|e| Wrong::Line(here(e)))?;
+            let part = part.map_err(|e| Wrong::Line(here(e)))?;
+            let count = part.count();
             reading.add(part).map_err(|e| Wrong::Order(here(e)))?;
             first += count;
             bar.inc(PART as u64);
@@ -227,10 +231,7 @@ fn side_by_side(
 fn parse(parts: &Receiver<Vec<u8>>, done: &SyncSender<Part>) {
     for bytes in parts {
         let part = match std::str::from_utf8(&bytes) {
-            Ok(text) => {
-                let count = bytes.iter().filter(|b| **b == b'\n').count();
-                Lines::read(text, 1).map(|lines| (lines, count))
-            }
+            Ok(text) => Lines::read(text, 1),
             Err(e) => {
                 let good = &bytes[..e.valid_up_to()];
                 let line = good.split(|b| *b == b'\n').count();

@@ -100,6 +100,8 @@ struct Reader<'a> {
     drafts: Vec<Draft>,
     tracks: Vec<Track>,
     lanes: Vec<Lane>,
+    /// The first call that was told `closed`.
+    closed: Option<u32>,
     senders: Vec<ProcessSet>,
     receivers: Vec<ProcessSet>,
 }
@@ -130,6 +132,7 @@ impl<'a> Reader<'a> {
             drafts: Vec::with_capacity(calls.len() / 2 + 1),
             tracks: vec![track; ProcessSet::LIMIT as usize],
             lanes: Vec::new(),
+            closed: None,
             senders: calls.links.iter().map(|e| e.senders).collect(),
             receivers: calls.links.iter().map(|e| e.receivers).collect(),
         };
@@ -163,6 +166,9 @@ impl<'a> Reader<'a> {
             order.into_iter().try_for_each(|i| self.take(i, &calls.operation(i)))?;
         }
         self.ends()?;
+        if let Some(index) = self.closed {
+            return Err(no_such_answer(index, &self.calls.operation(index)).into());
+        }
         self.finish()?;
         Ok(self.lanes)
     }
@@ -250,7 +256,7 @@ impl<'a> Reader<'a> {
                 self.lane(link).fulls.push(Moment { window, operation: index });
                 Fate::Refused
             }
-            Some(_) => return Err(no_such_answer(index, o).into()),
+            Some((_, ret)) => return self.no_such_answer(index, o, ret),
         };
         let place = self.draft(message, link);
         let draft = &mut self.drafts[place];
@@ -297,7 +303,7 @@ impl<'a> Reader<'a> {
                 self.lane(link).empties.push(Moment { window, operation: index });
                 return Ok(());
             }
-            Some(_) => return Err(no_such_answer(index, o).into()),
+            Some((_, ret)) => return self.no_such_answer(index, o, ret),
             None if self.calls.quiescent && !killed => {
                 self.lane(link).stuck.push(index);
                 return Ok(());
@@ -388,6 +394,15 @@ impl<'a> Reader<'a> {
         Ok(Window { from, ..window })
     }
 
+    /// What only a link without holders of one end may be told waits until the holders are known.
+    fn no_such_answer(&mut self, index: u32, o: &Operation, ret: Ret) -> Result<(), Unreadable> {
+        if ret == Ret::Refused(Refusal::Closed) {
+            self.closed.get_or_insert(index);
+            return Ok(());
+        }
+        Err(no_such_answer(index, o).into())
+    }
+
     /// Whoever uses an end of a link that the history does not list holds it.
     fn hold(&mut self, link: u8, o: &Operation, sends: bool) {
         // From now on there is such a link, whatever came of the call.
@@ -418,7 +433,8 @@ impl<'a> Reader<'a> {
                 (get(&self.senders), p.sender_closed, p.sender_killed),
                 (get(&self.receivers), p.receiver_closed, p.receiver_killed),
             ] {
-                if ends.is_empty() && closed == Notice::Reported {
+                let open = link >= self.calls.links.len() && self.closed.is_none();
+                if ends.is_empty() && closed == Notice::Reported && !open {
                     return Err("an end that nobody holds");
                 }
                 if !ends.is_empty() && !lasting(ends) && reported(killed) {
@@ -431,7 +447,8 @@ impl<'a> Reader<'a> {
 
     fn finish(&mut self) -> Result<(), Unreadable> {
         self.names = Names::default();
-        let (mut flows, drafts) = (std::mem::take(&mut self.flows), std::mem::take(&mut self.drafts));
+        let (mut flows, drafts) =
+            (std::mem::take(&mut self.flows), std::mem::take(&mut self.drafts));
         for (flow, &Draft { fate, link }) in flows.iter().zip(&drafts) {
             match fate {
                 Fate::Unknown => {
