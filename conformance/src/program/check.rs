@@ -6,10 +6,12 @@ use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use ipc_model::check::monitor::Finding;
 use ipc_model::check::{Budget, ByLink};
 use ipc_model::{Log, Profile, Spec, Verdict, lanes, write_jsonl};
+
+use ipc_conformance::report::html::{Checked, history_page, history_picture};
 
 use super::{CheckArguments, CheckFormat, FAILS, INCONCLUSIVE, WELL};
 
@@ -30,6 +32,7 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
         true => Verdict::Inconclusive("the history has no calls".into()),
         false => decide(&Spec::new(profile), &log),
     };
+    draw(arguments, &profile, &log, &verdict)?;
     match arguments.format {
         CheckFormat::Text => print_text(&verdict, log.len()),
         CheckFormat::Json => print_json(&verdict)?,
@@ -39,6 +42,29 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
         Verdict::Fail(_) => FAILS,
         Verdict::Inconclusive(_) => INCONCLUSIVE,
     })
+}
+
+/// Writes the page and the picture, where they are asked for.
+fn draw(
+    arguments: &CheckArguments,
+    profile: &Profile,
+    log: &Log,
+    verdict: &Verdict,
+) -> anyhow::Result<()> {
+    let name = arguments.history.display().to_string();
+    let name = if name == "-" { "standard input" } else { &name };
+    let checked = Checked { name, profile, log, verdict };
+    if let Some(path) = &arguments.html {
+        std::fs::write(path, history_page(&checked))
+            .with_context(|| path.display().to_string())?;
+    }
+    if let Some(path) = &arguments.svg {
+        let Some(picture) = history_picture(&checked) else {
+            bail!("--svg: there is nothing to draw, or too much");
+        };
+        std::fs::write(path, picture).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
 }
 
 /// Decides the links of a log side by side, on all processors.
