@@ -55,8 +55,7 @@ fn draw(
     let name = if name == "-" { "standard input" } else { &name };
     let checked = Checked { name, profile, log, verdict };
     if let Some(path) = &arguments.html {
-        std::fs::write(path, history_page(&checked))
-            .with_context(|| path.display().to_string())?;
+        std::fs::write(path, history_page(&checked)).with_context(|| path.display().to_string())?;
     }
     if let Some(path) = &arguments.svg {
         let Some(picture) = history_picture(&checked) else {

@@ -42,10 +42,8 @@ pub struct Effect {
 /// Looks for an explanation of the longest possible start of the history, at the weak reading of
 /// `timeout`. It costs what a search costs: for histories of some hundred calls.
 pub fn follow(spec: &Spec, history: &History, budget: Budget) -> Followed {
-    let mut followed = Followed {
-        allowed: vec![Vec::new(); history.operations.len()],
-        ..Followed::default()
-    };
+    let mut followed =
+        Followed { allowed: vec![Vec::new(); history.operations.len()], ..Followed::default() };
     if history.malformed().is_some() || beyond(spec, history).is_some() {
         return Followed { explained_until: Some(0), gave_up: true, ..followed };
     }

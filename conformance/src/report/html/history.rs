@@ -79,7 +79,9 @@ fn headline(verdict: &Verdict) -> (&'static str, CellVerdict) {
             ("The model explains this history, with deviations", CellVerdict::Deviates)
         }
         Verdict::Fail(_) => ("No behaviour of the model explains this history", CellVerdict::Fail),
-        Verdict::Inconclusive(_) => ("This history could not be decided", CellVerdict::Inconclusive),
+        Verdict::Inconclusive(_) => {
+            ("This history could not be decided", CellVerdict::Inconclusive)
+        }
     }
 }
 

@@ -302,8 +302,7 @@ impl<'a> Picture<'a> {
     /// When the call took effect in the explanation that was found, and as which step.
     fn effect(&self, operation: usize) -> Markup {
         let effects = self.followed.iter().flat_map(|f| &f.effects);
-        let Some((step, effect)) =
-            effects.enumerate().find(|(_, e)| e.calls.contains(&operation))
+        let Some((step, effect)) = effects.enumerate().find(|(_, e)| e.calls.contains(&operation))
         else {
             return html! {};
         };
@@ -370,9 +369,10 @@ impl<'a> Picture<'a> {
     /// Which row of a send leads to which row of a receive.
     fn journeys(&self) -> Vec<((Process, usize), (Process, usize))> {
         let sends = self.history.operations.iter().enumerate().filter_map(|(i, o)| match o.op {
-            Op::Send { message, .. } => {
-                Some(((message.sender, message.sequence), (o.process, self.row_of(i, Event::Call)?)))
-            }
+            Op::Send { message, .. } => Some((
+                (message.sender, message.sequence),
+                (o.process, self.row_of(i, Event::Call)?),
+            )),
             _ => None,
         });
         let sent: std::collections::HashMap<_, _> = sends.collect();
