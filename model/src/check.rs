@@ -215,7 +215,20 @@ fn refuted(
     let begun = |o: &&crate::Operation| o.process == process && o.call <= time;
     let op = history.operations.iter().filter(begun).max_by_key(|o| o.call).expect("it called").op;
     let rule = attribute::attribute(frontier.spec(), history, time, process, &op, got, &allowed);
-    let history = if got == Got::Stuck { history.clone() } else { history.until(time) };
+    let history = match got {
+        Got::Stuck => history.clone(),
+        // Only who asks again shows that a message is lost, and was not merely overlooked.
+        Got::Returned(_) if rule.rule().id == "delivery.nothing-lost" => {
+            let asks = |o: &&crate::Operation| {
+                o.call > time
+                    && matches!(o.op, crate::Op::Receive { .. })
+                    && o.op.link() == op.link()
+            };
+            let again = history.operations.iter().filter(asks).min_by_key(|o| o.call);
+            history.until(again.map_or(time, |o| o.ret.map_or(o.call, |(time, _)| time)))
+        }
+        Got::Returned(_) => history.until(time),
+    };
     let pattern = None;
     let found = Counterexample { rule, process, op, got, time, allowed, history, pattern };
     Decision::Fails(Box::new(found))

@@ -452,7 +452,12 @@ impl<'a> Reader<'a> {
         for (flow, &Draft { fate, link }) in flows.iter().zip(&drafts) {
             match fate {
                 Fate::Unknown => {
-                    let words = "a message was received that nobody sent".into();
+                    let words = match self.calls.operation(flow.receiver).ret {
+                        Some((_, Ret::Received(message))) => {
+                            format!("{message} was received, and nobody sent it")
+                        }
+                        _ => unreachable!("it was received"),
+                    };
                     let rule = "delivery.nothing-invented";
                     return Err(
                         Violation::new(Shape::Invented, rule, words, [flow.receiver]).into()
