@@ -1,5 +1,6 @@
 //! What a link has to offer to be checked: the two traits that an adapter implements.
 
+use std::collections::BTreeSet;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +8,9 @@ use std::time::Duration;
 use ipc_model::{Process, Profile};
 use serde::{Deserialize, Serialize};
 
+use crate::futures::Futures;
 use crate::protocol::Way;
+use crate::values::Values;
 
 /// A link in one configuration, and what its documentation promises of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,21 +23,117 @@ pub struct Claim {
     pub threads: bool,
     /// Whether its ends can be held by separate processes.
     pub processes: bool,
+    /// What is promised of its calls as futures, if it has such calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub futures: Option<Cancelling>,
     /// Where the documentation promises it: one line a promise.
     #[serde(default)]
     pub documented: Vec<String>,
+    /// What is promised or offered beyond messages.
+    #[serde(default)]
+    pub extras: Extras,
+}
+
+/// What a link promises or offers beyond its messages: what probes may look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extras {
+    /// Which observers its ends have.
+    #[serde(default)]
+    pub observers: BTreeSet<Observer>,
+    /// Whether [`Adapter::values`] gives links that carry values.
+    #[serde(default)]
+    pub values: bool,
+    /// At most how many system calls a message takes, sent and received, where nobody has to wait.
+    #[serde(default)]
+    pub system_calls: Option<u32>,
+    /// Whether no other user can open what it creates.
+    #[serde(default)]
+    pub private: bool,
+}
+
+/// A question that an end answers without changing the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observer {
+    /// How many messages wait in the link.
+    Len,
+    /// Whether none does.
+    IsEmpty,
+    /// Whether there is room for none more.
+    IsFull,
+    /// How many may wait; `None` if any number may.
+    Capacity,
+    /// Whether nobody is left at the other end.
+    IsDisconnected,
+}
+
+/// The answer to such a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// Yes or no.
+    Yes(bool),
+    /// A number; `None` if there is no limit.
+    Number(Option<usize>),
+}
+
+impl From<bool> for Observation {
+    fn from(yes: bool) -> Self {
+        Self::Yes(yes)
+    }
+}
+
+impl From<usize> for Observation {
+    fn from(number: usize) -> Self {
+        Self::Number(Some(number))
+    }
+}
+
+impl From<Option<usize>> for Observation {
+    fn from(number: Option<usize>) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl std::fmt::Display for Observation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Observation::Yes(yes) => write!(f, "{yes}"),
+            Observation::Number(Some(number)) => write!(f, "{number}"),
+            Observation::Number(None) => write!(f, "unbounded"),
+        }
+    }
+}
+
+impl Observer {
+    /// The word that files use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Observer::Len => "len",
+            Observer::IsEmpty => "is_empty",
+            Observer::IsFull => "is_full",
+            Observer::Capacity => "capacity",
+            Observer::IsDisconnected => "is_disconnected",
+        }
+    }
 }
 
 impl Claim {
     /// A link between threads only.
     pub fn between_threads(link: &str, profile: Profile) -> Self {
-        let documented = Vec::new();
-        Self { link: link.into(), profile, threads: true, processes: false, documented }
+        let (documented, extras) = (Vec::new(), Extras::default());
+        let (threads, processes, futures) = (true, false, None);
+        Self { link: link.into(), profile, threads, processes, futures, documented, extras }
     }
 
     /// A link between processes, which threads may use too.
     pub fn between_processes(link: &str, profile: Profile) -> Self {
         Self { processes: true, ..Self::between_threads(link, profile) }
+    }
+
+    /// A link that has its calls as futures, too ([`Adapter::futures`]).
+    #[must_use]
+    pub fn with_futures(self, cancelling: Cancelling) -> Self {
+        Self { futures: Some(cancelling), ..self }
     }
 
     /// The ways to run it.
@@ -43,12 +142,56 @@ impl Claim {
         ways.into_iter().filter_map(|(way, offered)| offered.then_some(way))
     }
 
+    /// Its ends have these observers.
+    #[must_use]
+    pub fn observers(mut self, observers: impl IntoIterator<Item = Observer>) -> Self {
+        self.extras.observers.extend(observers);
+        self
+    }
+
+    /// [`Adapter::values`] gives links of this configuration.
+    #[must_use]
+    pub fn values(mut self) -> Self {
+        self.extras.values = true;
+        self
+    }
+
+    /// A message takes at most this many system calls where nobody has to wait.
+    #[must_use]
+    pub fn system_calls(mut self, most: u32) -> Self {
+        self.extras.system_calls = Some(most);
+        self
+    }
+
+    /// No other user can open what it creates.
+    #[must_use]
+    pub fn private(mut self) -> Self {
+        self.extras.private = true;
+        self
+    }
+
     /// Adds where the documentation promises something.
     #[must_use]
     pub fn documented(mut self, place: &str) -> Self {
         self.documented.push(place.into());
         self
     }
+}
+
+/// What is promised of a future that is dropped before it is ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelling {
+    /// A `send` has sent nothing.
+    pub send: bool,
+    /// A `receive` has taken nothing.
+    pub receive: bool,
+}
+
+impl Cancelling {
+    /// The documentation says nothing.
+    pub const UNDOCUMENTED: Self = Self { send: false, receive: false };
+    /// Both are safe.
+    pub const SAFE: Self = Self { send: true, receive: true };
 }
 
 /// Why a call did not take effect, or could not even be made.
@@ -149,6 +292,11 @@ pub trait Endpoint: Send {
     ) -> Result<Delivery, Failure> {
         Err(Failure::Unsupported)
     }
+
+    /// What the end tells of the link without changing it.
+    fn observe(&self, what: Observer) -> Result<Observation, Failure> {
+        Err(Failure::Unsupported)
+    }
 }
 
 /// Which ends a process holds.
@@ -243,6 +391,18 @@ pub trait Adapter {
         Err(Failure::Unsupported)
     }
 
+    /// A fresh link of the configuration `link` that carries values; `None` if it carries bytes
+    /// alone.
+    fn values(&self, _link: &str) -> Option<Box<dyn Values>> {
+        None
+    }
+
+    /// Creates a link of the configuration `link` whose calls are futures, with two ends of each
+    /// kind of which there may be many.
+    fn futures(&self, _link: &str) -> Result<Futures, Failure> {
+        Err(Failure::Unsupported)
+    }
+
     /// Removes what a link created at this place has left behind, its process having been killed.
     fn remove(&self, _link: &str, _place: &Place) {}
 }
@@ -320,6 +480,25 @@ where
         (true, false) => Ok(Box::new(sender()?)),
         (false, _) => Ok(Box::new(receiver()?)),
         (true, true) => Ok(Box::new(Both { sender: sender()?, receiver: receiver()? })),
+    }
+}
+
+/// Tries until it works, for an end that can only be connected once the other side is there.
+///
+/// # Errors
+/// What the last attempt fails with, after five seconds.
+pub fn eventually<T, E: std::fmt::Display>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+) -> Result<T, Failure> {
+    let begun = std::time::Instant::now();
+    loop {
+        match attempt() {
+            Err(error) if begun.elapsed() > Duration::from_secs(5) => {
+                return Err(Failure::other(error));
+            }
+            Err(_) => std::thread::sleep(Duration::from_micros(200)),
+            Ok(made) => return Ok(made),
+        }
     }
 }
 

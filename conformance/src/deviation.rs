@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use crate::report::{CellVerdict, Report};
+use crate::rulebook;
 
 /// One reviewed deviation.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -39,7 +40,7 @@ struct File {
 pub fn parse(text: &str) -> Result<Vec<Deviation>, String> {
     let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
     for deviation in &file.deviation {
-        if ipc_model::RuleId::of(&deviation.rule).is_none() {
+        if rulebook::named(&deviation.rule).is_none() {
             return Err(format!("a deviation names the rule {:?}: there is none", deviation.rule));
         }
         if deviation.reason.trim().is_empty() {

@@ -11,11 +11,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use ipc_model::{RuleId, RuleSet};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::adapter::{Adapter, Claim};
-use crate::report::{Cell, CellVerdict, ReportRule, visible_rules};
+use crate::report::{Cell, CellVerdict, ReportRule, family};
+use crate::rulebook::{self, Asked, Entry};
 use crate::run::Host;
 use crate::suite::{self, LinkResult, Plan};
 use crate::{NOT_ASKED, temporary};
@@ -32,7 +32,7 @@ struct Link {
     adapter: String,
     claim: Claim,
     plan: Plan,
-    only: Option<RuleSet>,
+    asked: Asked,
     outcome: OnceLock<Result<LinkResult, String>>,
 }
 
@@ -49,13 +49,13 @@ pub(crate) fn run(adapter: &dyn Adapter) -> ExitCode {
         .claims()
         .into_iter()
         .map(|claim| {
-            let only = selected(&arguments, &claim);
+            let asked = selected(&arguments, &claim);
             let (adapter, outcome) = (adapter.name(), OnceLock::new());
-            Arc::new(Link { adapter, claim, plan, only, outcome })
+            Arc::new(Link { adapter, claim, plan, asked, outcome })
         })
         .collect();
     // Rule by rule, so that tests that are run at the same time ask for different links.
-    let trials = visible_rules().flat_map(|rule| links.iter().map(move |link| trial(link, rule)));
+    let trials = rulebook::all().flat_map(|rule| links.iter().map(move |link| trial(link, rule)));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
@@ -67,55 +67,53 @@ fn plan() -> Result<Plan, String> {
         .ok_or_else(|| format!("{LEVEL_VARIABLE}={level:?} is not quick, standard or deep"))
 }
 
-fn is_claimed(claim: &Claim, rule: RuleId) -> bool {
-    (rule.rule().claimed)(&claim.profile)
-}
-
 /// `link::family::rule`, such as `bounded-2::send::send.full.blocks`.
-fn name(claim: &Claim, rule: RuleId) -> String {
-    let rule = rule.to_string();
-    let family = rule.split('.').next().unwrap_or(&rule);
-    format!("{}::{family}::{rule}", claim.link)
+fn name(claim: &Claim, rule: Entry) -> String {
+    let rule = rule.about.id;
+    format!("{}::{}::{rule}", claim.link, family(rule))
 }
 
 /// The test, without what it does: enough to know whether it is listed, and whether it is run.
-fn listed(claim: &Claim, rule: RuleId, trial: Trial) -> Trial {
-    if is_claimed(claim, rule) {
+fn listed(claim: &Claim, rule: Entry, trial: Trial) -> Trial {
+    if rule.is_claimed(claim) {
         trial
     } else {
         trial.with_kind(NOT_CLAIMED).with_ignored_flag(true)
     }
 }
 
-/// The rules of the link whose tests are going to be run; `None` if that is all it claims.
-fn selected(arguments: &Arguments, claim: &Claim) -> Option<RuleSet> {
-    let claimed: Vec<RuleId> = visible_rules().filter(|r| is_claimed(claim, *r)).collect();
-    let is_run = |rule: &&RuleId| {
+/// The rules of the link whose tests are going to be run.
+fn selected(arguments: &Arguments, claim: &Claim) -> Asked {
+    let claimed: Vec<Entry> = rulebook::all().filter(|rule| rule.is_claimed(claim)).collect();
+    let is_run = |rule: &&Entry| {
         let trial = listed(claim, **rule, Trial::test(name(claim, **rule), || Ok(())));
         !arguments.is_filtered_out(&trial) && !arguments.is_ignored(&trial)
     };
-    let run: Vec<RuleId> = claimed.iter().filter(is_run).copied().collect();
-    (run.len() < claimed.len()).then(|| run.into_iter().collect())
+    let run: Vec<Entry> = claimed.iter().filter(is_run).copied().collect();
+    if run.len() < claimed.len() { run.into_iter().collect() } else { Asked::EVERYTHING }
 }
 
-fn trial(link: &Arc<Link>, rule: RuleId) -> Trial {
+fn trial(link: &Arc<Link>, rule: Entry) -> Trial {
     let test = Arc::clone(link);
     let runner = move || test.judge(rule);
     listed(&link.claim, rule, Trial::ignorable_test(name(&link.claim, rule), runner))
 }
 
 impl Link {
-    fn judge(&self, rule: RuleId) -> Result<Completion, Failed> {
-        if !is_claimed(&self.claim, rule) {
+    fn judge(&self, rule: Entry) -> Result<Completion, Failed> {
+        if !rule.is_claimed(&self.claim) {
             // Whoever asks for ignored tests must not take this one for a pass.
             return Err("the link does not claim this rule, so there is nothing to run".into());
         }
         let result = self.outcome.get_or_init(|| self.run_suite()).as_ref();
         let result = result.map_err(|why| Failed::from(format!("broken: {why}")))?;
-        let cell = result.cells.iter().find(|c| c.rule == rule.rule().id);
+        let cell = result.cells.iter().find(|c| c.rule == rule.about.id);
         let cell = cell.ok_or("the suite has no verdict on it, which is a fault of the suite")?;
         match cell.verdict {
             CellVerdict::Pass => Ok(Completion::Completed),
+            CellVerdict::Inconclusive if cell.not_asked() => {
+                Ok(Completion::ignored_with("only the deep level has the time"))
+            }
             CellVerdict::Observed => Ok(Completion::ignored_with(format!("open: {}", cell.why))),
             _ => Err(self.explain(rule, cell, result).into()),
         }
@@ -125,17 +123,23 @@ impl Link {
         let folder = temporary::folder().map_err(|e| format!("{e:#}"))?;
         let program = std::env::current_exe().map_err(|e| format!("where am I? {e}"))?;
         let mut host = Host::start(&program, folder.path())?;
-        Ok(suite::run_link(&mut host, &self.claim, self.plan, self.only, &|_| {}))
+        Ok(suite::run_link(&mut host, &self.claim, self.plan, &self.asked))
     }
 
     /// All that a reader needs who sees this test fail.
-    fn explain(&self, rule: RuleId, cell: &Cell, result: &LinkResult) -> String {
-        let about = ReportRule::of(rule.rule());
+    fn explain(&self, rule: Entry, cell: &Cell, result: &LinkResult) -> String {
+        let about = ReportRule::of(&rule.about);
         let unproven = cell.verdict == CellVerdict::Inconclusive;
         let word = if unproven { "unproven" } else { cell.verdict.word() };
         let mut text = String::new();
-        let _ =
-            writeln!(text, "{} {}/{}  {rule}", word.to_uppercase(), self.adapter, self.claim.link);
+        let _ = writeln!(
+            text,
+            "{} {}/{}  {}",
+            word.to_uppercase(),
+            self.adapter,
+            self.claim.link,
+            about.id
+        );
         let _ = writeln!(text, "  rule    {} [{}]", about.says, about.source.join("; "));
         let _ = writeln!(text, "  seen    {}", cell.why);
         let others = result.cells.iter().filter(|c| {

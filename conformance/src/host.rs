@@ -12,6 +12,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::adapter::{Adapter, Address, Created, Failure, Role};
 use crate::arena::Arena;
+use crate::futures;
 use crate::protocol::{
     Answer, Death, HOST_VARIABLE, PROTOCOL, Request, Run, WORKER_VARIABLE, Way, WorkerTask,
 };
@@ -72,6 +73,13 @@ fn handle(adapter: &dyn Adapter, request: Request, running: &mut Option<Running>
             let deaths = running.take().map_or_else(Vec::new, Running::finish);
             Ok(Answer::Finished { deaths })
         }
+        Request::Look { link, place, task } => {
+            crate::look::take(adapter, &link, &place, &task).map(|facts| Answer::Looked { facts })
+        }
+        Request::Poll { link, actions } => adapter
+            .futures(&link)
+            .and_then(|futures| futures::play(futures, &actions))
+            .map(|seen| Answer::Polled { seen }),
         Request::Remove { link, place } => {
             adapter.remove(&link, &place);
             Ok(Answer::Finished { deaths: Vec::new() })
@@ -218,6 +226,7 @@ fn spawn_worker(
         link: run.link.clone(),
         scenario: run.scenario.clone(),
         arena: run.arena.clone(),
+        leave: run.leave,
         addresses,
     };
     lend(&task.addresses, FdFlag::empty())?;
@@ -246,7 +255,9 @@ pub(crate) fn work(adapter: &dyn Adapter, task: &str) -> Result<(), Failure> {
             .ok_or_else(|| Failure::Other("an address of a link it holds no end of".into()))?;
         endpoints.insert(*number, adapter.connect(&task.link, address, role)?);
     }
-    Worker::new(&arena, &task.scenario, task.process, endpoints).play();
+    let mut worker = Worker::new(&arena, &task.scenario, task.process, endpoints);
+    worker.leave = task.leave;
+    worker.play();
     Ok(())
 }
 

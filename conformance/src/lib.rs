@@ -6,22 +6,31 @@
 
 pub mod adapter;
 pub mod arena;
+pub mod calls;
+pub mod campaign;
 pub mod catalogue;
 pub mod descriptors;
 pub mod deviation;
+pub mod frames;
+pub mod futures;
 pub mod generate;
 mod harness;
 mod host;
+pub mod look;
 pub mod payload;
+pub mod probe;
 pub mod protocol;
 pub mod replay;
 pub mod report;
+pub mod rulebook;
 pub mod run;
+pub mod sockets;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod stepped;
 pub mod suite;
 mod talk;
 pub mod temporary;
+pub mod values;
 pub mod versions;
 pub mod worker;
 

@@ -56,10 +56,19 @@ pub struct Scenario {
     /// How long timed calls wait, in nanoseconds.
     #[serde(default = "default_timeout")]
     pub timeout: u64,
+    /// How long a process must be seen asleep without a break before [`Step::AwaitBlocked`] takes
+    /// it for blocked, in nanoseconds; 0 for three looks in a row. A process may also sleep in its
+    /// call because the machine is busy, so what rests on its sleep is looked at twice.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asleep: u64,
     /// Where not empty: the calls are made one after the other, by one thread that holds every
     /// end, and this says whose call is next.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<Process>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn default_timeout() -> u64 {
@@ -128,6 +137,33 @@ impl Scenario {
     /// All messages of the scenario.
     pub fn messages(&self) -> impl Iterator<Item = Message> {
         (0..self.width() as u16).flat_map(|p| self.calls(Process(p))).filter_map(Op::message)
+    }
+
+    /// Both scenarios at once, with no process and no link in common: the other one's are numbered
+    /// after those of this one.
+    pub fn beside(&self, other: &Self) -> Self {
+        let (width, links) = (self.width() as u16, self.links.len() as u8);
+        let mut both = self.clone();
+        both.name = format!("{} beside {}", self.name, other.name);
+        let shift = |p: Process| Process(p.0 + width);
+        both.links.extend(other.links.iter().map(|ends| Ends {
+            senders: ends.senders.iter().map(shift).collect(),
+            receivers: ends.receivers.iter().map(shift).collect(),
+        }));
+        both.processes.extend(other.processes.iter().map(|script| {
+            let moved = |step: &Step| match *step {
+                Step::Call(op) => Step::Call(op.moved(width, links)),
+                Step::AwaitBlocked { process, call } => {
+                    Step::AwaitBlocked { process: shift(process), call }
+                }
+                Step::AwaitReturn { process, call } => {
+                    Step::AwaitReturn { process: shift(process), call }
+                }
+                Step::Kill { process } => Step::Kill { process: shift(process) },
+            };
+            Script(script.0.iter().map(moved).collect())
+        }));
+        both
     }
 
     /// Whether any process is killed: such a scenario needs real processes.
@@ -231,6 +267,7 @@ impl ScenarioBuilder {
                 links: vec![ends],
                 processes: vec![Script::default(); width],
                 timeout: Scenario::TIMEOUT,
+                asleep: 0,
                 order: Vec::new(),
             },
             addressing: profile.addressing,

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use ipc_conformance::report::CellVerdict;
+use ipc_conformance::rulebook::{self, Asked};
 use ipc_conformance::run::Host;
 use ipc_conformance::suite::{LinkResult, Plan, run_link};
 use ipc_conformance::{adapter::Claim, catalogue};
-use ipc_model::RuleId;
 use ipc_model::mutant::{MUTANTS, mutant};
 
 const PLAN: Plan = Plan { random: 15, repeat: 1, seed: 1, first_only: false };
@@ -44,7 +44,8 @@ fn for_each_link<T: Send>(
 #[test]
 fn the_specification_served_as_a_link_passes_everything() {
     let correct = |claim: &Claim| !claim.link.starts_with("mutant-");
-    let results = for_each_link(correct, |host, claim| run_link(host, claim, PLAN, None, &|_| ()));
+    let results =
+        for_each_link(correct, |host, claim| run_link(host, claim, PLAN, &Asked::EVERYTHING));
     assert!(results.len() >= 15);
     for (link, LinkResult { cells, .. }) in results {
         for cell in cells {
@@ -60,9 +61,9 @@ fn every_mutant_is_found_out_by_the_rule_it_breaks() {
     let plan = Plan { random: 0, first_only: true, ..PLAN };
     let results = for_each_link(mutants, |host, claim| {
         let name = claim.link.trim_start_matches("mutant-");
-        let breaks = RuleId::of(mutant(name).unwrap().breaks).unwrap();
-        let only = [breaks].into_iter().collect();
-        let result = run_link(host, claim, plan, Some(only), &|_| ());
+        let breaks = mutant(name).unwrap().breaks;
+        let asked = [rulebook::named(breaks).unwrap()].into_iter().collect();
+        let result = run_link(host, claim, plan, &asked);
         let red = |v: CellVerdict| v.is_red() || v == CellVerdict::Deviates;
         let red: Vec<String> =
             result.cells.iter().filter(|c| red(c.verdict)).map(|c| c.rule.clone()).collect();

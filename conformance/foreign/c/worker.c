@@ -179,9 +179,10 @@ static char state_of(uint64_t pid, uint64_t tid)
 static void await_blocked(int process, uint32_t awaited)
 {
     word *other = part(arena, process);
-    uint64_t begun = now(), entered = begun, inside_before = 0;
+    uint64_t begun = now(), entered = begun, since = begun, inside_before = 0;
+    uint64_t asleep = json_number(scenario, "asleep"), patience = PATIENCE + 2 * asleep;
     int any = awaited == ANY_CALL, seen = 0;
-    while (now() - begun < 4 * PATIENCE && peek(arena + STOP) != 1) {
+    while (now() - begun < 4 * patience && peek(arena + STOP) != 1) {
         if ((!any && peek(other + RETURNED) > awaited) || peek(other + DONE))
             return;
         uint64_t before = now(), inside = peek(other + IN_CALL);
@@ -190,7 +191,9 @@ static void await_blocked(int process, uint32_t awaited)
         if (inside && (any || inside == awaited + 1ull)) {
             char state = state_of(peek(other + PID), peek(other + TID));
             seen = state == 'S' || state == 'D' ? seen + 1 : 0;
-            if (seen >= 3 || before - entered > PATIENCE) {
+            if (seen == 1)
+                since = before;
+            if ((seen >= 3 && now() - since >= asleep) || before - entered > patience) {
                 /* It had not returned at `before`: the record of that comes later. */
                 append(own, before, BLOCKED, inside - 1, process, NOTHING);
                 return;
@@ -202,12 +205,8 @@ static void await_blocked(int process, uint32_t awaited)
 
 static void await_return(int process, uint32_t awaited)
 {
-    uint64_t begun = now();
-    while (peek(part(arena, process) + RETURNED) <= awaited && peek(arena + STOP) != 1) {
-        if (now() - begun > 4 * PATIENCE)
-            return;
+    while (peek(part(arena, process) + RETURNED) <= awaited && peek(arena + STOP) != 1)
         sched_yield();
-    }
 }
 
 static void kill_process(int process)
@@ -226,6 +225,31 @@ static int holds(const json *holders)
         if ((int)one->number == self)
             return 1;
     return 0;
+}
+
+static int sends(void)
+{
+    for (json *link = json_get(scenario, "links")->first; link; link = link->next)
+        if (holds(json_get(link, "senders")))
+            return 1;
+    return 0;
+}
+
+/* Waits until all that send have left. */
+static void await_gone(void)
+{
+    put(own + AWAITING, 1);
+    for (json *link = json_get(scenario, "links")->first; link; link = link->next)
+        for (json *one = json_get(link, "senders")->first; one; one = one->next) {
+            word *sender = part(arena, (int)one->number);
+            while (peek(arena + STOP) != 1) {
+                char state = state_of(peek(sender + PID), peek(sender + PID));
+                if (peek(sender + DONE) == 1 && (!state || state == 'Z' || state == 'X'))
+                    break;
+                pause_for(LOOK);
+            }
+        }
+    put(own + AWAITING, 0);
 }
 
 static int connect_ends(const json *request)
@@ -264,6 +288,10 @@ int work(const char *text, int process)
     put(own + READY, 1);
     while (peek(arena + GO) != 1 && peek(arena + STOP) != 1)
         sched_yield();
+    json *asked = json_get(request, "leave");
+    int leave = asked && asked->type == 'w' && !strcmp(asked->text, "true");
+    if (leave && !sends())
+        await_gone();
     json *script = json_at(json_get(scenario, "processes"), self);
     for (json *step = script->first; step && peek(arena + STOP) != 1; step = step->next) {
         json *what = step->first;
@@ -272,16 +300,17 @@ int work(const char *text, int process)
             call(what);
         } else if (!strcmp(what->name, "kill")) {
             kill_process(other);
+        } else if (!strcmp(what->name, "await_return")) {
+            await_return(other, json_number(what, "call"));
         } else {
             put(own + AWAITING, 1);
-            if (!strcmp(what->name, "await_blocked"))
-                await_blocked(other, json_number(what, "call"));
-            else
-                await_return(other, json_number(what, "call"));
+            await_blocked(other, json_number(what, "call"));
             put(own + AWAITING, 0);
         }
     }
     put(own + DONE, 1);
+    if (leave && sends())
+        exit(0);
     /* The ends are kept until the scenario is over. */
     while (peek(arena + STOP) != 1)
         pause_for(LOOK);

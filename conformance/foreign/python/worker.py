@@ -58,10 +58,12 @@ def message_of(send):
 
 
 class Worker:
-    def __init__(self, arena, scenario, process, ends):
+    def __init__(self, arena, scenario, process, ends, leave=False):
         self.arena, self.process, self.ends = arena, process, ends
+        self.senders = {p for link in scenario["links"] for p in link["senders"]} if leave else set()
         self.script = scenario["processes"][process]
         self.timeout = scenario.get("timeout", 20_000_000) / 1e9
+        self.asleep = scenario.get("asleep", 0) / 1e9
         steps = [step for script in scenario["processes"] for step in script]
         sends = [s["call"]["send"] for s in steps if "send" in s.get("call", {})]
         self.known = [message_of(send) for send in sends]
@@ -75,22 +77,38 @@ class Worker:
             if self.arena.stopped():
                 return
             time.sleep(0)
+        if self.process not in self.senders:
+            self.await_gone()
         for step in self.script:
             if "call" in step:
                 self.call(step["call"])
             elif "kill" in step:
                 self.kill(step["kill"]["process"])
+            elif "await_return" in step:
+                self.await_return(**step["await_return"])
             else:
                 self.arena.write(self.process, layout.AWAITING, 1)
-                if "await_blocked" in step:
-                    self.await_blocked(**step["await_blocked"])
-                else:
-                    self.await_return(**step["await_return"])
+                self.await_blocked(**step["await_blocked"])
                 self.arena.write(self.process, layout.AWAITING, 0)
         self.arena.write(self.process, layout.DONE, 1)
+        if self.process in self.senders:
+            # It leaves as a program ends.
+            return
         # The ends are kept until the scenario is over.
         while not self.arena.stopped():
             time.sleep(LOOK)
+
+    def await_gone(self):
+        """Waits until all that are to leave have left."""
+        self.arena.write(self.process, layout.AWAITING, 1)
+        for sender in self.senders:
+            while not self.arena.stopped():
+                pid = self.arena.read(sender, layout.PID)
+                done = self.arena.read(sender, layout.DONE)
+                if done and state_of(pid, pid) in (None, "Z", "X"):
+                    break
+                time.sleep(LOOK)
+        self.arena.write(self.process, layout.AWAITING, 0)
 
     def call(self, op):
         (what, details), = op.items()
@@ -126,7 +144,8 @@ class Worker:
 
     def await_blocked(self, process, call):
         begun, entered, inside_before, seen = time.monotonic(), time.monotonic(), None, 0
-        while time.monotonic() - begun < 4 * PATIENCE and not self.arena.stopped():
+        patience = PATIENCE + 2 * self.asleep
+        while time.monotonic() - begun < 4 * patience and not self.arena.stopped():
             left = call != ANY_CALL and self.arena.read(process, layout.RETURNED) > call
             if left or self.arena.read(process, layout.DONE):
                 return
@@ -138,7 +157,10 @@ class Worker:
                 inside_before, entered, seen = inside, time.monotonic(), 0
             if inside is not None:
                 seen = seen + 1 if self.sleeps(process) else 0
-                if seen >= 3 or time.monotonic() - entered > PATIENCE:
+                if seen == 1:
+                    since = time.monotonic()
+                sleeps = seen >= 3 and time.monotonic() - since >= self.asleep
+                if sleeps or time.monotonic() - entered > patience:
                     # It had not returned at `moment`: the record of that comes later.
                     self.arena.append(self.process, moment, layout.BLOCKED, inside, process)
                     return
@@ -149,10 +171,7 @@ class Worker:
         return state_of(pid, self.arena.read(process, layout.TID)) in ("S", "D")
 
     def await_return(self, process, call):
-        begun = time.monotonic()
         while self.arena.read(process, layout.RETURNED) <= call and not self.arena.stopped():
-            if time.monotonic() - begun > 4 * PATIENCE:
-                return
             time.sleep(0)
 
     def kill(self, process):
@@ -173,10 +192,10 @@ def state_of(pid, tid):
         return None
 
 
-def run(path, scenario, process, ends):
+def run(path, scenario, process, ends, leave=False):
     """What a worker process does from beginning to end."""
     # A worker whose host dies has nobody left to report to (PR_SET_PDEATHSIG is 1).
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    Worker(Arena(path), scenario, process, ends).play()
+    Worker(Arena(path), scenario, process, ends, leave).play()
     # At once: what multiprocessing does at the end of a process is no part of the scenario.
     os._exit(0)

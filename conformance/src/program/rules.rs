@@ -38,15 +38,21 @@ fn says(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The rules of every model that match: links, regions, races, names.
+/// The rules of every model (links, regions, races, names), and the probes.
+fn everything() -> Vec<Described> {
+    let probes = ipc_conformance::probe::PROBES.iter().map(|probe| probe.about);
+    catalogue::all().into_iter().chain(probes).collect()
+}
+
+/// The rules that match.
 ///
 /// # Errors
 /// That none does, with the nearest names.
 fn select(glob: &str) -> anyhow::Result<Vec<Described>> {
+    let all = everything();
     let selected: Vec<Described> =
-        catalogue::all().into_iter().filter(|r| super::matches(glob, r.id)).collect();
+        all.iter().copied().filter(|r| super::matches(glob, r.id)).collect();
     if selected.is_empty() {
-        let all = catalogue::all();
         let nearest =
             ipc_conformance::catalogue::nearest(glob, all.iter().map(|r| r.id)).join(", ");
         anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
@@ -73,7 +79,7 @@ pub(super) fn list(glob: &str) -> anyhow::Result<u8> {
 
 /// Every statement of the text, with the rules that cite it.
 pub(super) fn by_statement() -> u8 {
-    let all = catalogue::all();
+    let all = everything();
     for statement in STATEMENTS {
         super::say!("{}  {}", statement.id, statement.says);
         let cites = |r: &&Described| r.sources.contains(&Source::Statement(statement.id));

@@ -1,5 +1,6 @@
 //! The report on a terminal.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use super::{Cell, CellVerdict, Report};
@@ -21,7 +22,8 @@ fn colour(cell: &Cell) -> &'static str {
     }
 }
 
-/// The matrix: one row a rule, one column a link.
+/// The matrix: one row a rule, one column a link. Where only some rules were asked for, it shows
+/// those alone.
 pub fn matrix(report: &Report, colours: bool) -> String {
     let mut text = String::new();
     for (i, link) in report.links.iter().enumerate() {
@@ -32,7 +34,11 @@ pub fn matrix(report: &Report, colours: bool) -> String {
     let longest = report.rules.iter().map(|r| r.id.len()).max().unwrap_or(0);
     let numbers: String = (1..=report.links.len()).map(|n| format!("{n:>3}")).collect();
     let _ = writeln!(text, "\n{:longest$} {numbers}", "");
-    for rule in &report.rules {
+    let selected = report.cells.iter().any(Cell::not_asked);
+    let decided = |c: &&Cell| !c.not_asked() && c.verdict != CellVerdict::NotClaimed;
+    let shown: HashSet<&str> =
+        report.cells.iter().filter(|c| !selected || decided(c)).map(|c| c.rule.as_str()).collect();
+    for rule in report.rules.iter().filter(|r| shown.contains(r.id.as_str())) {
         let _ = write!(text, "{:longest$} ", rule.id);
         for link in &report.links {
             let Some(cell) = report.cell(&link.name, &rule.id) else {
@@ -50,7 +56,8 @@ pub fn matrix(report: &Report, colours: bool) -> String {
     }
     text.push('\n');
     for verdict in CellVerdict::ALL {
-        let count = report.cells.iter().filter(|c| c.verdict == verdict).count();
+        let cells = report.cells.iter().filter(|c| shown.contains(c.rule.as_str()));
+        let count = cells.filter(|c| c.verdict == verdict).count();
         if count > 0 {
             let _ = write!(text, "{} {} {count}   ", verdict.sign(), verdict.word());
         }

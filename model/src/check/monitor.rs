@@ -139,6 +139,9 @@ pub fn search_inside(profile: &Profile, history: &History, budget: Budget) -> Fi
     decided.unwrap_or(Finding::Legal)
 }
 
+/// Why broadcasts and state cells are left to the search over the model.
+const NO_QUEUE: &str = "monitors know queues only";
+
 pub(super) fn decide(
     profile: &Profile,
     calls: Calls<'_>,
@@ -167,6 +170,9 @@ pub(super) fn windows<'h>(
     calls: Calls<'h>,
     timing: Timing,
 ) -> Result<Windows<'h>, Finding> {
+    if !profile.distribution.is_queue() {
+        return Err(Finding::Unsure(NO_QUEUE));
+    }
     Windows::read(profile, calls, timing).map_err(|unreadable| match unreadable {
         Unreadable::Outside(why) => Finding::Unsure(why),
         Unreadable::Broken(violation) => Finding::Broken(violation),

@@ -1,0 +1,91 @@
+//! Every rule that has a row in the report, whichever part of the suite decides it.
+//!
+//! The message model decides most of them from recorded histories ([`crate::suite`]). What the
+//! model cannot see (descriptors, files, other users) is decided by [`crate::probe`].
+
+use std::collections::BTreeSet;
+
+use ipc_model::machine::Described;
+use ipc_model::{Kind, RuleId, RuleSet};
+
+use crate::adapter::Claim;
+use crate::probe::{self, Probe};
+use crate::suite::Plan;
+
+/// One rule of the suite.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// What is written about it.
+    pub about: Described,
+    /// What decides it.
+    pub decided: Decided,
+}
+
+/// What decides a rule.
+#[derive(Clone, Copy, Debug)]
+pub enum Decided {
+    /// The message model, from recorded histories.
+    Model(RuleId),
+    /// A look at the real world.
+    Probe(&'static Probe),
+}
+
+impl Entry {
+    /// Whether the link claims the rule.
+    pub fn is_claimed(&self, claim: &Claim) -> bool {
+        match self.decided {
+            Decided::Model(rule) => (rule.rule().claimed)(&claim.profile),
+            Decided::Probe(probe) => (probe.claimed)(claim),
+        }
+    }
+
+    /// Whether it takes longer than the plan has the time for.
+    pub fn is_left_out(&self, plan: Plan) -> bool {
+        matches!(self.decided, Decided::Probe(probe) if probe.deep && !plan.is_deep())
+    }
+}
+
+/// Every rule, in the order of reports. Rules of the model that cannot be seen from outside have
+/// no row.
+pub fn all() -> impl Iterator<Item = Entry> {
+    let visible = RuleId::all().filter(|r| r.rule().kind != Kind::Internal);
+    let model = visible.map(|r| Entry { about: r.rule().into(), decided: Decided::Model(r) });
+    let probes = probe::PROBES.iter().copied();
+    model.chain(probes.map(|p| Entry { about: p.about, decided: Decided::Probe(p) }))
+}
+
+/// The rule of this name.
+pub fn named(id: &str) -> Option<Entry> {
+    all().find(|entry| entry.about.id == id)
+}
+
+/// The rules that a run is asked to decide.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked(Option<BTreeSet<&'static str>>);
+
+impl Asked {
+    /// All of them.
+    pub const EVERYTHING: Self = Self(None);
+
+    /// Whether the rule is among them.
+    pub fn includes(&self, id: &str) -> bool {
+        self.0.as_ref().is_none_or(|some| some.contains(id))
+    }
+
+    /// Whether no rule is left out.
+    pub fn is_everything(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Those that the message model decides; `None` if that is every one.
+    pub fn of_the_model(&self) -> Option<RuleSet> {
+        let some = self.0.as_ref()?;
+        Some(some.iter().filter_map(|id| RuleId::of(id)).collect())
+    }
+}
+
+impl FromIterator<Entry> for Asked {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        Self(Some(entries.into_iter().map(|entry| entry.about.id).collect()))
+    }
+}
