@@ -11,6 +11,7 @@ mod fifo;
 mod fired;
 mod forced;
 mod lattice;
+mod names;
 mod orders;
 mod priority;
 mod progress;

@@ -4,9 +4,8 @@
 //! calls come before returns, and a process's own calls never overlap. Keys need no sorting, which
 //! is what makes this step linear.
 
-use rustc_hash::FxHashMap;
-
 use super::Violation;
+use super::names::Names;
 use super::windows::{Flow, Lane, Moment, NEVER, NONE, Outside, PENDING, Unreadable, Window, sent};
 use crate::check::pattern::Shape;
 use crate::history::{Calls, Operation, Timing};
@@ -47,35 +46,6 @@ enum Fate {
 struct Draft {
     fate: Fate,
     link: u8,
-}
-
-/// Messages by name: a table where numbers are dense, as they are in recorded histories.
-#[derive(Default)]
-struct Names {
-    dense: Vec<Vec<u32>>,
-    sparse: FxHashMap<(u16, u32), u32>,
-    limit: u32,
-}
-
-impl Names {
-    fn new(operations: usize) -> Self {
-        let dense = vec![Vec::new(); ProcessSet::LIMIT as usize];
-        let limit = u32::try_from(operations).unwrap_or(u32::MAX).saturating_add(1024);
-        Self { dense, sparse: FxHashMap::default(), limit }
-    }
-
-    fn slot(&mut self, message: &Message) -> &mut u32 {
-        let (sender, sequence) = (message.sender.0, message.sequence);
-        if sequence >= self.limit || sender as usize >= self.dense.len() {
-            return self.sparse.entry((sender, sequence)).or_insert(NONE);
-        }
-        let row = &mut self.dense[sender as usize];
-        let place = sequence as usize;
-        if row.len() <= place {
-            row.resize((place + 1).max(2 * row.len()), NONE);
-        }
-        &mut row[place]
-    }
 }
 
 /// Where a process is while the history is read.
