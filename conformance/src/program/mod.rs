@@ -172,6 +172,12 @@ pub(crate) struct CheckArguments {
     /// How the verdict is printed.
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     pub(crate) format: CheckFormat,
+    /// Also write the verdict and the history as a page: lanes with zoom, hover and keys.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Also write the picture alone, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 /// How a verdict is printed.
