@@ -14,6 +14,7 @@ pub mod frames;
 pub mod generate;
 mod harness;
 mod host;
+pub mod lineage;
 pub mod payload;
 pub mod probe;
 pub mod protocol;
