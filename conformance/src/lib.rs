@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod descriptors;
 pub mod deviation;
 pub mod frames;
+pub mod futures;
 pub mod generate;
 mod harness;
 mod host;

@@ -57,6 +57,9 @@ enum Command {
         /// Runs its scenario again, too, on the link as it is now.
         #[arg(long)]
         run: bool,
+        /// How many times a stepped counterexample is run.
+        #[arg(long, default_value_t = 1)]
+        times: usize,
     },
     /// Steps through a link's own program, and kills it at every point.
     Step(step::StepArguments),
@@ -262,7 +265,7 @@ impl Arguments {
             Some(Command::Rules { glob, .. }) => rules::list(&glob),
             Some(Command::Explain { rule }) => rules::explain(&rule),
             Some(Command::Run(arguments)) => run::run(&arguments),
-            Some(Command::Replay { file, run }) => replay::replay(&file, run),
+            Some(Command::Replay { file, run, times }) => replay::replay(&file, run, times),
             Some(Command::Step(arguments)) => step::step(&arguments),
             Some(Command::Check(arguments)) => check::check(&arguments),
             Some(Command::Explore(arguments)) => explore::explore(&arguments),

@@ -3,8 +3,11 @@
 use std::process::ExitCode;
 
 use async_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
-use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::adapter::{
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+};
 use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
 use ipc_model::{Capacity, Modes, Profile};
 
 struct AsyncChannel;
@@ -23,6 +26,7 @@ impl Adapter for AsyncChannel {
             let untimed = Modes { blocking: true, nonblocking: true, timed: false };
             let profile = Profile { send: untimed, receive: untimed, ..Profile::mailbox(capacity) };
             Claim::between_threads(link, profile)
+                .with_futures(Cancelling::UNDOCUMENTED)
                 .documented("crate docs: many producers and consumers, one of whom gets a message")
                 .documented("crate docs: closed once all senders or all receivers are dropped")
                 .documented("crate docs: what remains can still be received after that")
@@ -48,6 +52,18 @@ impl Adapter for AsyncChannel {
             Some(n) => bounded(n),
         };
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = match capacity(link)? {
+            None => unbounded(),
+            Some(n) => bounded(n),
+        };
+        let send =
+            async |tx: &mut Sender<_>, bytes| tx.send(bytes).await.map_err(|_| Failure::Closed);
+        let receive = async |rx: &mut Receiver<_>| rx.recv().await.map_err(|_| Failure::Closed);
+        let senders = Futures::default().sender(tx.clone(), send).sender(tx, send);
+        Ok(senders.receiver(rx.clone(), receive).receiver(rx, receive))
     }
 }
 

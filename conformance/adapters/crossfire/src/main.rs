@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 
 use crossfire::{
-    BlockingRxTrait, BlockingTxTrait, RecvTimeoutError, SendTimeoutError, TryRecvError,
-    TrySendError, mpmc, mpsc, spsc,
+    BlockingRxTrait, BlockingTxTrait, MAsyncRx, MAsyncTx, RecvTimeoutError, SendTimeoutError,
+    TryRecvError, TrySendError, mpmc, mpsc, spsc,
 };
-use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::adapter::{
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+};
 use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
 use ipc_model::{Capacity, Holders, Profile};
 
 struct Crossfire;
@@ -41,10 +44,20 @@ impl Adapter for Crossfire {
                 claim("unbounded", Capacity::Unbounded).documented("unbounded_blocking: no bound");
             [unbounded, bounded("bounded-1", 1), bounded("bounded-2", 2)]
         };
+        // Of the others the asynchronous ends are other types with the same algorithm.
+        let with_futures = |claim: Claim| {
+            if claim.profile.capacity == Capacity::Unbounded {
+                return claim;
+            }
+            claim
+                .with_futures(Cancelling { send: false, receive: true })
+                .documented("crate docs, Async compatibility: recv is cancellation-safe")
+                .documented("crate docs, Async compatibility: of a dropped send nothing is known")
+        };
         [
             claims("spsc", Holders::One, Holders::One),
             claims("mpsc", Holders::Many, Holders::One),
-            claims("mpmc", Holders::Many, Holders::Many),
+            claims("mpmc", Holders::Many, Holders::Many).map(with_futures),
         ]
         .concat()
     }
@@ -58,6 +71,15 @@ impl Adapter for Crossfire {
             (_, None) => mpmc(mpmc::unbounded_blocking()),
             (_, Some(size)) => mpmc(mpmc::bounded_blocking(size)),
         })
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = mpmc::bounded_async(capacity(link)?.ok_or(Failure::Unsupported)?);
+        let send =
+            async |tx: &mut MAsyncTx<_>, bytes| tx.send(bytes).await.map_err(|_| Failure::Closed);
+        let receive = async |rx: &mut MAsyncRx<_>| rx.recv().await.map_err(|_| Failure::Closed);
+        let senders = Futures::default().sender(tx.clone(), send).sender(tx, send);
+        Ok(senders.receiver(rx.clone(), receive).receiver(rx, receive))
     }
 }
 

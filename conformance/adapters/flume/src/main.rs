@@ -6,8 +6,11 @@ use flume::{
     Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded,
     unbounded,
 };
-use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::adapter::{
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+};
 use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
 use ipc_model::{Capacity, Profile};
 
 struct Flume;
@@ -24,6 +27,7 @@ impl Adapter for Flume {
     fn claims(&self) -> Vec<Claim> {
         let claim = |link: &str, capacity| {
             Claim::between_threads(link, Profile::mailbox(capacity))
+                .with_futures(Cancelling::UNDOCUMENTED)
                 .documented("crate docs: a drop-in replacement for std::sync::mpsc, so FIFO")
                 .documented("Receiver: may be cloned; a message goes to one receiver only")
                 .documented("RecvError: all senders are gone and no messages are waiting")
@@ -51,6 +55,20 @@ impl Adapter for Flume {
             Some(n) => bounded(n),
         };
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = match capacity(link)? {
+            None => unbounded(),
+            Some(n) => bounded(n),
+        };
+        let send = async |tx: &mut Sender<_>, bytes| {
+            tx.send_async(bytes).await.map_err(|_| Failure::Closed)
+        };
+        let receive =
+            async |rx: &mut Receiver<_>| rx.recv_async().await.map_err(|_| Failure::Closed);
+        let senders = Futures::default().sender(tx.clone(), send).sender(tx, send);
+        Ok(senders.receiver(rx.clone(), receive).receiver(rx, receive))
     }
 }
 

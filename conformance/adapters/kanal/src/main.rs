@@ -2,10 +2,16 @@
 
 use std::process::ExitCode;
 
-use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::adapter::{
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+};
 use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
 use ipc_model::{Capacity, Profile};
-use kanal::{ReceiveErrorTimeout, Receiver, SendErrorTimeout, Sender, bounded, unbounded};
+use kanal::{
+    AsyncReceiver, AsyncSender, ReceiveErrorTimeout, Receiver, SendErrorTimeout, Sender, bounded,
+    bounded_async, unbounded, unbounded_async,
+};
 
 struct Kanal;
 
@@ -21,6 +27,7 @@ impl Adapter for Kanal {
     fn claims(&self) -> Vec<Claim> {
         let claim = |link: &str, capacity| {
             Claim::between_threads(link, Profile::mailbox(capacity))
+                .with_futures(Cancelling::UNDOCUMENTED)
                 .documented("README: channels of many producers and many consumers, as in CSP")
                 .documented("Sender::len: what waits is a queue")
                 .documented("SendError::ReceiveClosed: all receivers are dropped")
@@ -47,6 +54,20 @@ impl Adapter for Kanal {
             Some(n) => bounded(n),
         };
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = match capacity(link)? {
+            None => unbounded_async(),
+            Some(n) => bounded_async(n),
+        };
+        let send = async |tx: &mut AsyncSender<_>, bytes| {
+            tx.send(bytes).await.map_err(|_| Failure::Closed)
+        };
+        let receive =
+            async |rx: &mut AsyncReceiver<_>| rx.recv().await.map_err(|_| Failure::Closed);
+        let senders = Futures::default().sender(tx.clone(), send).sender(tx, send);
+        Ok(senders.receiver(rx.clone(), receive).receiver(rx, receive))
     }
 }
 

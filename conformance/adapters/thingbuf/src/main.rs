@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
-use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::adapter::{
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+};
 use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
 use ipc_model::{Capacity, Holders, Profile};
+use thingbuf::mpsc;
 use thingbuf::mpsc::blocking::{Receiver, Sender, channel};
 use thingbuf::mpsc::errors::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 
@@ -24,6 +28,7 @@ impl Adapter for Thingbuf {
             let capacity = Capacity::Bounded(capacity);
             let profile = Profile { receivers: Holders::One, ..Profile::mailbox(capacity) };
             Claim::between_threads(link, profile)
+                .with_futures(Cancelling::UNDOCUMENTED)
                 .documented("ThingBuf: a first-in, first-out structure of fixed capacity")
                 .documented("mpsc: many producers, one consumer; send waits for capacity")
                 .documented("mpsc, Disconnection: what remains is received, then none")
@@ -38,6 +43,16 @@ impl Adapter for Thingbuf {
         let capacity = capacity(link)?.unwrap_or(1);
         let (tx, rx) = channel(capacity);
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::one(receiver(rx))))
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = mpsc::channel(capacity(link)?.unwrap_or(1));
+        let send = async |tx: &mut mpsc::Sender<Vec<u8>>, bytes| {
+            tx.send(bytes).await.map_err(|_| Failure::Closed)
+        };
+        let receive =
+            async |rx: &mut mpsc::Receiver<Vec<u8>>| rx.recv().await.ok_or(Failure::Closed);
+        Ok(Futures::default().sender(tx.clone(), send).sender(tx, send).receiver(rx, receive))
     }
 }
 

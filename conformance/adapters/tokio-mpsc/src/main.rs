@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
-use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::adapter::{
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+};
 use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
 use ipc_model::{Capacity, Holders, Modes, Profile};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::{SendTimeoutError, TryRecvError, TrySendError};
@@ -44,8 +47,11 @@ impl Adapter for TokioMpsc {
         vec![
             claim("unbounded", Capacity::Unbounded, never_waits)
                 .documented("unbounded_channel: an infinite capacity; send completes at once"),
-            bounded("bounded-1", 1),
-            bounded("bounded-2", 2),
+            bounded("bounded-1", 1).with_futures(Cancelling::SAFE),
+            bounded("bounded-2", 2)
+                .with_futures(Cancelling::SAFE)
+                .documented("Sender::send, Cancel safety: the message was not sent")
+                .documented("Receiver::recv, Cancel safety: no message was received"),
         ]
     }
 
@@ -57,6 +63,14 @@ impl Adapter for TokioMpsc {
         };
         let (tx, rx) = channel(capacity);
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::one(receiver(rx))))
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = channel::<Vec<u8>>(capacity(link)?.ok_or(Failure::Unsupported)?);
+        let send =
+            async |tx: &mut Sender<_>, bytes| tx.send(bytes).await.map_err(|_| Failure::Closed);
+        let receive = async |rx: &mut Receiver<_>| rx.recv().await.ok_or(Failure::Closed);
+        Ok(Futures::default().sender(tx.clone(), send).sender(tx, send).receiver(rx, receive))
     }
 }
 
