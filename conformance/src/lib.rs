@@ -16,6 +16,7 @@ pub mod generate;
 mod harness;
 mod host;
 pub mod lineage;
+pub mod objects;
 pub mod payload;
 pub mod probe;
 pub mod protocol;

@@ -1,10 +1,11 @@
 //! `rules` and `explain`: the catalogue, generated.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use anyhow::Context;
 use ipc_conformance::lineage::{self, Lineage};
 use ipc_conformance::report::Report;
-use ipc_conformance::versions;
 use ipc_model::defect::guards;
 use ipc_model::machine::{Described, Machine};
 use ipc_model::namespace::Namespace;
@@ -33,11 +34,17 @@ fn select(glob: &str) -> anyhow::Result<Vec<Described>> {
     Ok(selected)
 }
 
-/// What is known about every rule; of links, what the last report says.
-fn known() -> BTreeMap<&'static str, Lineage> {
-    let report = std::fs::read_to_string(versions::target().join("ipc-conform/report.json"));
-    let report = report.ok().and_then(|text| Report::parse(&text).ok());
-    lineage::of_all(report.as_ref())
+/// What is known about every rule; of links, what the report says.
+///
+/// # Errors
+/// That the report cannot be read.
+fn known(report: Option<&Path>) -> anyhow::Result<BTreeMap<&'static str, Lineage>> {
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        Report::parse(&text).with_context(|| path.display().to_string())
+    };
+    let report = report.map(read).transpose()?;
+    Ok(lineage::of_all(report.as_ref()))
 }
 
 /// What shows and what breaks a rule, and the links that it was seen on.
@@ -51,20 +58,19 @@ fn shown(lineage: &Lineage) {
     if lineage.defects > 0 {
         super::say!("    guarded   {} slips of the pen are noticed", lineage.defects);
     }
-    super::say!("    links     {}", links(lineage));
+    if !lineage.links.is_empty() {
+        super::say!("    links     {}", links(lineage));
+    }
 }
 
 /// `14 links: 13 pass, 1 hang`.
 fn links(lineage: &Lineage) -> String {
     let words: Vec<String> = lineage.links.iter().map(|(word, n)| format!("{n} {word}")).collect();
-    match lineage.links.values().sum::<usize>() {
-        0 => "none in the last report".into(),
-        n => format!("{n} in the last report: {}", words.join(", ")),
-    }
+    format!("{} links: {}", lineage.links.values().sum::<usize>(), words.join(", "))
 }
 
-pub(super) fn list(glob: &str) -> anyhow::Result<u8> {
-    let known = known();
+pub(super) fn list(glob: &str, report: Option<&Path>) -> anyhow::Result<u8> {
+    let known = known(report)?;
     for rule in select(glob)? {
         let sources: Vec<String> = rule.sources.iter().map(Source::to_string).collect();
         super::say!("{}  [{}, {}]", rule.id, rule.force, sources.join("; "));
@@ -75,8 +81,8 @@ pub(super) fn list(glob: &str) -> anyhow::Result<u8> {
 }
 
 /// Every statement of the text, with what shows it and the rules that cite it.
-pub(super) fn by_statement() -> u8 {
-    let known = known();
+pub(super) fn by_statement(report: Option<&Path>) -> anyhow::Result<u8> {
+    let known = known(report)?;
     for statement in STATEMENTS {
         super::say!("{}  {}", statement.id, statement.says);
         for shown in statement.shown {
@@ -96,7 +102,7 @@ pub(super) fn by_statement() -> u8 {
             super::say!("    {:<40} {}", rule.id, counts.join(", "));
         }
     }
-    WELL
+    Ok(WELL)
 }
 
 /// What has to hold for the rule to fire, as it reads after "when".
@@ -112,7 +118,7 @@ fn conditions(rule: &Described) -> Vec<String> {
 }
 
 pub(super) fn explain(name: &str) -> anyhow::Result<u8> {
-    let known = known();
+    let known = known(None)?;
     for rule in select(name)? {
         super::say!("{}\n\n  {}\n", rule.id, says(rule.says));
         super::say!("    force     {}", rule.force);
