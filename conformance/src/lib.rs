@@ -18,6 +18,8 @@ pub mod generate;
 mod harness;
 mod host;
 pub mod look;
+pub mod lineage;
+pub mod objects;
 pub mod payload;
 pub mod probe;
 pub mod protocol;

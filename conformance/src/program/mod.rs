@@ -8,6 +8,7 @@ mod explore;
 mod merge;
 mod new;
 mod prepare;
+mod objects;
 mod replay;
 mod report;
 mod rules;
@@ -49,6 +50,10 @@ enum Command {
         /// By statement of the text instead: which rules rest on each.
         #[arg(long)]
         statements: bool,
+        /// Adds on how many links of a report each rule was seen, and what came of it:
+        /// `report.json` of a run.
+        #[arg(long)]
+        report: Option<PathBuf>,
     },
     /// Explains one rule in full.
     Explain {
@@ -74,6 +79,15 @@ enum Command {
     Check(CheckArguments),
     /// Walks every behaviour of small scenarios: states, endings, promises, and the graph.
     Explore(explore::ExploreArguments),
+    /// Holds real shared memory and real mailbox names against the models of memory and of names.
+    Objects(objects::ObjectsArguments),
+    #[command(hide = true)]
+    ObjectsWorker {
+        /// The system.
+        system: String,
+        /// What the names of objects begin with.
+        prefix: String,
+    },
     /// Writes a test crate: a small link with a mistake in it, every rule a test.
     New(NewArguments),
     /// Writes a report in another format; several files are merged first.
@@ -334,14 +348,18 @@ impl Arguments {
         let result = match self.command {
             None => run::run(&RunArguments::default()),
             Some(Command::List) => run::list(),
-            Some(Command::Rules { statements: true, .. }) => Ok(rules::by_statement()),
-            Some(Command::Rules { glob, .. }) => rules::list(&glob),
+            Some(Command::Rules { statements: true, report, .. }) => {
+                rules::by_statement(report.as_deref())
+            }
+            Some(Command::Rules { glob, report, .. }) => rules::list(&glob, report.as_deref()),
             Some(Command::Explain { rule }) => rules::explain(&rule),
             Some(Command::Run(arguments)) => run::run(&arguments),
             Some(Command::Replay { file, run, times }) => replay::replay(&file, run, times),
             Some(Command::Step(arguments)) => step::step(&arguments),
             Some(Command::Check(arguments)) => check::check(&arguments),
             Some(Command::Explore(arguments)) => explore::explore(&arguments),
+            Some(Command::Objects(arguments)) => objects::objects(&arguments),
+            Some(Command::ObjectsWorker { system, prefix }) => objects::worker(&system, &prefix),
             Some(Command::New(arguments)) => new::new(&arguments),
             Some(Command::Report(arguments)) => report::report(&arguments),
             Some(Command::Merge(arguments)) => merge::merge(&arguments),
