@@ -7,11 +7,13 @@ pub mod junit;
 pub mod markdown;
 pub mod merge;
 mod read;
+mod steps;
 pub mod text;
 mod trace;
 pub mod yaml;
 
 pub use read::ReportError;
+pub use steps::Steps;
 pub use trace::{AllowedStep, Trace};
 
 use std::collections::BTreeMap;
@@ -200,6 +202,9 @@ pub struct ReportLink {
     pub ways: Vec<Way>,
     /// How many scenarios were run.
     pub runs: u32,
+    /// Which steps of the model they took.
+    #[serde(default, skip_serializing_if = "Steps::is_empty")]
+    pub steps: Steps,
 }
 
 /// One rule of the report.

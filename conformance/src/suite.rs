@@ -1,6 +1,8 @@
 //! Decides, rule by rule, what comes of a link: runs scenarios on it, checks every history, and
 //! gathers the verdicts into cells.
 
+mod tours;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use crate::generate::Generator;
 use crate::probe;
 use crate::protocol::Way;
 use crate::replay::Replay;
-use crate::report::{Cell, CellVerdict, Trace};
+use crate::report::{Cell, CellVerdict, Steps, Trace};
 use crate::rulebook::{self, Asked, Decided};
 use crate::run::{End, Execution, Host, QUIESCENCE};
 
@@ -52,6 +54,8 @@ struct Tally<'a> {
     plan: Plan,
     only: Option<RuleSet>,
     evidence: BTreeMap<RuleId, u32>,
+    /// How many runs fired each rule, on some sequence of steps that explains them.
+    fired: BTreeMap<RuleId, u32>,
     findings: BTreeMap<RuleId, Finding>,
     troubles: BTreeMap<RuleId, (CellVerdict, String)>,
     runs: u32,
@@ -81,6 +85,8 @@ pub struct LinkResult {
     pub replays: BTreeMap<String, Replay>,
     /// How many scenarios were run.
     pub runs: u32,
+    /// Which steps of the model they took.
+    pub steps: Steps,
 }
 
 /// Runs the suite on one configuration of an adapter, for the rules that are asked for.
@@ -113,6 +119,7 @@ fn run_model(
         plan,
         only,
         evidence: BTreeMap::new(),
+        fired: BTreeMap::new(),
         findings: BTreeMap::new(),
         troubles: BTreeMap::new(),
         runs: 0,
@@ -124,6 +131,7 @@ fn run_model(
             break;
         }
         tally.run_standard(way, progress);
+        tally.run_tours(way, progress);
         tally.run_random(way, progress);
     }
     tally.into_result()
@@ -133,7 +141,8 @@ fn run_model(
 pub fn size(claim: &Claim, plan: Plan) -> u64 {
     let standard = ipc_model::scenarios::standard(&claim.profile);
     let repeats: u64 = standard.iter().map(|s| repeats(s.repeat, plan)).sum();
-    claim.ways().count() as u64 * (repeats + u64::from(plan.random))
+    let tours = tours::of(&claim.profile).scenarios.len() as u64;
+    claim.ways().count() as u64 * (repeats + tours + u64::from(plan.random))
 }
 
 fn repeats(repeat: u32, plan: Plan) -> u64 {
@@ -166,6 +175,28 @@ impl Tally<'_> {
                 if self.plan.first_only && self.found_what_was_wanted() {
                     return;
                 }
+            }
+        }
+    }
+
+    /// The scenarios that the model makes for itself.
+    fn run_tours(&mut self, way: Way, progress: &dyn Fn(u32)) {
+        let covering = tours::of(&self.claim.profile);
+        let mut left = self.only;
+        for tour in &covering.scenarios {
+            if self.plan.first_only && self.found_what_was_wanted() {
+                return;
+            }
+            progress(1);
+            // Where only some rules are asked for, the first tour that fires each will do.
+            let news = left.is_none_or(|left| !left.and(tour.fired).is_empty());
+            if !news || (tour.scenario.kills() && way == Way::Threads) {
+                continue;
+            }
+            left = left.map(|left| left.iter().filter(|r| !tour.fired.contains(*r)).collect());
+            let about: Vec<RuleId> = tour.fired.iter().collect();
+            if let Some((scenario, finding)) = self.run_once(&tour.scenario, way, &about) {
+                self.note(finding.0, finding.1, scenario, way);
             }
         }
     }
@@ -235,6 +266,9 @@ impl Tally<'_> {
         }
         match check(&profile, &execution.history) {
             Verdict::Pass { coverage, deviations } => {
+                for rule in coverage.any.iter() {
+                    *self.fired.entry(rule).or_default() += 1;
+                }
                 let kept =
                     coverage.every.or(ipc_model::check::exercised(&profile, &execution.history));
                 let missed: RuleSet = deviations.iter().map(|d| d.rule).collect();
@@ -328,7 +362,8 @@ impl Tally<'_> {
             }
             cells.push(cell);
         }
-        LinkResult { cells, replays, runs: self.runs }
+        let steps = tours::steps(self.claim, &self.fired);
+        LinkResult { cells, replays, runs: self.runs, steps }
     }
 
     fn replay(&self, rule: RuleId, finding: &Finding) -> Replay {

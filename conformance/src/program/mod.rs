@@ -2,6 +2,7 @@
 
 mod check;
 mod diff;
+mod explore;
 mod merge;
 mod new;
 mod replay;
@@ -56,11 +57,16 @@ enum Command {
         /// Runs its scenario again, too, on the link as it is now.
         #[arg(long)]
         run: bool,
+        /// How many times a stepped counterexample is run.
+        #[arg(long, default_value_t = 1)]
+        times: usize,
     },
     /// Steps through a link's own program, and kills it at every point.
     Step(step::StepArguments),
     /// Decides whether a recorded history is legal.
     Check(CheckArguments),
+    /// Walks every behaviour of small scenarios: states, endings, promises, and the graph.
+    Explore(explore::ExploreArguments),
     /// Writes a test crate: a small link with a mistake in it, every rule a test.
     New(NewArguments),
     /// Writes a report in another format; several files are merged first.
@@ -259,9 +265,10 @@ impl Arguments {
             Some(Command::Rules { glob, .. }) => rules::list(&glob),
             Some(Command::Explain { rule }) => rules::explain(&rule),
             Some(Command::Run(arguments)) => run::run(&arguments),
-            Some(Command::Replay { file, run }) => replay::replay(&file, run),
+            Some(Command::Replay { file, run, times }) => replay::replay(&file, run, times),
             Some(Command::Step(arguments)) => step::step(&arguments),
             Some(Command::Check(arguments)) => check::check(&arguments),
+            Some(Command::Explore(arguments)) => explore::explore(&arguments),
             Some(Command::New(arguments)) => new::new(&arguments),
             Some(Command::Report(arguments)) => report::report(&arguments),
             Some(Command::Merge(arguments)) => merge::merge(&arguments),

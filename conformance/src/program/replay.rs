@@ -10,8 +10,12 @@ use ipc_model::{Verdict, lanes};
 
 use super::{FAILS, INCONCLUSIVE, WELL};
 
-pub(super) fn replay(file: &Path, run: bool) -> anyhow::Result<u8> {
+pub(super) fn replay(file: &Path, run: bool, times: usize) -> anyhow::Result<u8> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if ipc_conformance::stepped::Stepped::is_one(&text) {
+        return stepped::replay(file, &text, times);
+    }
     let replay = Replay::parse(&text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
     let history =
         replay.recorded().map_err(|e| anyhow::anyhow!("{}: history: {e}", file.display()))?;
@@ -70,4 +74,49 @@ fn run_again(replay: &Replay) -> anyhow::Result<u8> {
     }
     super::say!("run again, {}/{}: it fails {failures} times of {AGAIN}", host.name, claim.link);
     Ok(failed.as_ref().map_or(WELL, judge))
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod stepped {
+    use ipc_conformance::stepped::{Again, Stepped};
+
+    use super::super::{USAGE, say};
+    use super::*;
+
+    /// Does a stepped counterexample again.
+    pub(super) fn replay(file: &Path, text: &str, times: usize) -> anyhow::Result<u8> {
+        let stepped =
+            Stepped::parse(text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
+        say!("recorded, {}/{}, {}:", stepped.adapter, stepped.link, stepped.of);
+        stepped.narrative.iter().for_each(|line| say!("  {line}"));
+        let programs = catalogue::build(std::slice::from_ref(&stepped.adapter));
+        let program = programs.map_err(anyhow::Error::msg)?.remove(0);
+        let folder = temporary::folder()?;
+        let (mut failed, mut diverged) = (0, 0);
+        let mut tell = |again: Again| match again {
+            Again::Fails(counterexample) => {
+                if failed == 0 {
+                    judge(&Verdict::Fail(counterexample));
+                }
+                failed += 1;
+            }
+            Again::Otherwise(why) => say!("  not again: {why}"),
+            Again::Diverged(why) => {
+                say!("  DIVERGED: {why}");
+                diverged += 1;
+            }
+        };
+        if let Err(trouble) = stepped.again(&program, folder.path(), times, &mut tell) {
+            say!("  broken: {trouble}");
+            return Ok(USAGE);
+        }
+        say!("run again, {}/{}: it fails {failed} times of {times}", stepped.adapter, stepped.link);
+        Ok(if diverged > 0 {
+            INCONCLUSIVE
+        } else if failed > 0 {
+            FAILS
+        } else {
+            WELL
+        })
+    }
 }

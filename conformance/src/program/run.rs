@@ -11,7 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ipc_conformance::adapter::Claim;
 use ipc_conformance::catalogue::{self, Selection};
 use ipc_conformance::deviation;
-use ipc_conformance::report::{Cell, CellVerdict, Report, ReportLink, ReportRule, html, text};
+use ipc_conformance::report::{
+    Cell, CellVerdict, Report, ReportLink, ReportRule, Steps, html, text,
+};
 use ipc_conformance::rulebook::{self, Asked};
 use ipc_conformance::run::{Host, interrupt};
 use ipc_conformance::suite::{self, LinkResult, Plan};
@@ -128,6 +130,7 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
                 documented: claim.documented.clone(),
                 ways: claim.ways().collect(),
                 runs: 0,
+                steps: Steps::default(),
             });
             let (program, claim) = (program.clone(), claim.clone());
             jobs.push(Job { program, claim, place: report.links.len() - 1 });
@@ -153,6 +156,7 @@ fn broken(report: &mut Report, selection: &Selection, why: &str) {
         documented: Vec::new(),
         ways: Vec::new(),
         runs: 0,
+        steps: Steps::default(),
     });
 }
 
@@ -242,6 +246,7 @@ fn run_all(
             }
         };
         link.runs = result.runs;
+        link.steps = std::mem::take(&mut result.steps);
         for cell in &mut result.cells {
             // Lying adapters may name themselves as they like; the report names what was run.
             cell.link.clone_from(&link.name);

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use ipc_conformance::catalogue::{self, Selection};
-use ipc_conformance::temporary;
+use ipc_conformance::{temporary, versions};
 
 /// What is stepped.
 #[derive(Args)]
@@ -22,9 +22,18 @@ pub(crate) struct StepArguments {
     /// Schedules with at most so many preemptions.
     #[arg(long, default_value_t = 1)]
     preemptions: usize,
-    /// At most so many schedules of two calls; what is left out is counted, and is no pass.
+    /// At most so many schedules of a scenario; what is left out is counted, and is no pass.
     #[arg(long, default_value_t = 1_000)]
     cap: usize,
+    /// Ends schedules in a kill, too.
+    #[arg(long)]
+    kills: bool,
+    /// What schedules are chosen by where there are too many.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where counterexamples go, as files to replay them by.
+    #[arg(long, default_value_os_t = versions::target().join("ipc-conform/replay"))]
+    out: PathBuf,
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
@@ -77,8 +86,9 @@ fn program(selection: &Selection) -> anyhow::Result<PathBuf> {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod stepped {
     use ipc_conformance::run::Host;
-    use ipc_conformance::stepped::{Extent, Finding, Outcome, Sweep, Trouble, run};
+    use ipc_conformance::stepped::{Extent, Level, Shown, Subject, Sweep, Trouble, run};
 
+    use super::super::say;
     use super::*;
 
     /// Sweeps one adapter's links, and answers the verdicts.
@@ -93,30 +103,35 @@ mod stepped {
             (host.name.clone(), host.version.clone(), host.claims.clone());
         // The thread that listens to it would take the signals that the controller waits for.
         drop(host);
+        std::fs::create_dir_all(&arguments.out)
+            .with_context(|| format!("cannot write to {}", arguments.out.display()))?;
         let mut verdicts = Vec::new();
         for claim in &claims {
             if selection.link.as_ref().is_some_and(|link| *link != claim.link) {
                 continue;
             }
-            println!("{}/{} {}", name, claim.link, version);
+            say!("{}/{} {}", name, claim.link, version);
             let wanted = |name: &str| super::super::matches(&arguments.only, name);
             let mut tell = |sweep: Sweep| {
-                print(&sweep);
                 verdicts.push(sweep.verdict());
+                print(&sweep, &arguments.out);
             };
             let extent = Extent {
                 every: arguments.every,
                 preemptions: arguments.preemptions,
                 cap: arguments.cap,
+                kills: arguments.kills,
+                seed: arguments.seed,
             };
-            match run(program, claim, folder.path(), extent, &wanted, &mut tell) {
+            let subject = Subject { program, adapter: &name, claim, folder: folder.path() };
+            match run(subject, extent, &wanted, &mut tell) {
                 Ok(()) => {}
                 Err(Trouble::Refused(why)) => {
-                    println!("  not-claimed: {why}");
+                    say!("  not-claimed: {why}");
                     verdicts.push("not-claimed");
                 }
                 Err(trouble) => {
-                    println!("  broken: {trouble}");
+                    say!("  broken: {trouble}");
                     verdicts.push("broken");
                 }
             }
@@ -124,58 +139,84 @@ mod stepped {
         Ok(verdicts)
     }
 
-    fn print(sweep: &Sweep) {
-        let figures = if sweep.name.starts_with("schedule.") {
-            let left = sweep.left_out;
-            format!("{} schedules, {left} left out and what follows from them", sweep.points)
-        } else {
-            format!(
-                "{} instructions, {} shared reads, {} shared writes, {} system calls{}; {} \
-                 points, {} worlds",
-                sweep.instructions,
-                sweep.reads,
-                sweep.writes,
-                sweep.calls,
-                if sweep.repeats { "" } else { " (NOT the same twice)" },
-                sweep.points,
-                sweep.times.len(),
-            )
-        };
-        println!(
-            "  {:<13} {} on {}: {figures}, {:.2} ms each in the median, {:.1} s",
+    fn figures(sweep: &Sweep) -> String {
+        if sweep.name.starts_with("schedule.") {
+            let levels: Vec<String> = sweep.levels.iter().map(level).collect();
+            return format!("{} schedules ({})", sweep.points, levels.join("; "));
+        }
+        format!(
+            "{}{} instructions, {} shared reads, {} shared writes, {} system calls{}; {} points, \
+             {} worlds",
+            if sweep.exact { "" } else { "about " },
+            sweep.instructions,
+            sweep.reads,
+            sweep.writes,
+            sweep.calls,
+            if sweep.repeats { "" } else { " (NOT the same twice)" },
+            sweep.points,
+            sweep.times.len(),
+        )
+    }
+
+    fn level(level: &Level) -> String {
+        let kill = if level.kills { " and a kill" } else { "" };
+        let mut text = format!("{} with {} preemptions{kill}", level.explored, level.preemptions);
+        if level.left_out > 0 {
+            text += &format!(", {} left out", level.left_out);
+        } else if level.incomplete {
+            text += ", and those that follow from what was left out";
+        }
+        text
+    }
+
+    fn print(sweep: &Sweep, out: &Path) {
+        say!(
+            "  {:<13} {} on {}: {}, {:.2} ms each in the median, {:.1} s",
             sweep.verdict(),
             sweep.name,
             sweep.state,
+            figures(sweep),
             sweep.median().as_secs_f64() * 1e3,
             sweep.elapsed.as_secs_f64(),
         );
         if let Some(trouble) = &sweep.trouble {
-            println!("      {trouble}");
+            say!("      {trouble}");
         }
         if let Some(why) = &sweep.rejoin {
-            println!("      rejoining was not tried: {why}");
+            say!("      rejoining was not tried: {why}");
         }
         for (words, count) in &sweep.outcomes {
-            println!("      {count:>4} × {words}");
+            say!("      {count:>4} × {words}");
         }
-        if let Some(outcome) = sweep.forbidden.first() {
-            show(outcome, sweep.forbidden.len(), "the model forbids");
+        if let Some(shown) = &sweep.shown {
+            show(shown, sweep, out);
         }
-        if let Some(outcome) = sweep.odd.first() {
-            show(outcome, sweep.odd.len(), "the model has no word for");
+        if let Some(lines) = &sweep.odd_shown {
+            say!("      {} that the model has no word for; the shortest:", sweep.odd);
+            lines.iter().for_each(|line| say!("        {line}"));
         }
     }
 
-    fn show(outcome: &Outcome, count: usize, what: &str) {
-        println!("      {count} that {what}; the first: {}; {}", outcome.how, outcome.words);
-        match &outcome.finding {
-            Finding::Forbidden(counterexample) => {
-                println!("        {}: {counterexample}", counterexample.rule);
-                let picture = ipc_model::lanes::draw(&counterexample.history, Some(counterexample));
-                picture.lines().for_each(|line| println!("          {line}"));
+    fn show(shown: &Shown, sweep: &Sweep, out: &Path) {
+        say!(
+            "      {} that the model forbids; the shortest breaks {}:",
+            sweep.forbidden,
+            shown.rule
+        );
+        say!("        {}", shown.says);
+        shown.narrative.iter().for_each(|line| say!("        {line}"));
+        shown.picture.lines().for_each(|line| say!("          {line}"));
+        match &shown.replay {
+            Ok(stepped) => {
+                let name = format!("{}-{}-{}.json", stepped.adapter, stepped.link, stepped.of);
+                let path = out.join(name.replace([' ', ',', '/'], "-"));
+                let text = serde_json::to_string_pretty(stepped).unwrap_or_default();
+                match std::fs::write(&path, text) {
+                    Ok(()) => say!("        again   ipc-conform replay {}", path.display()),
+                    Err(why) => say!("        {}: {why}", path.display()),
+                }
             }
-            Finding::Odd(why) => println!("        {why}"),
-            Finding::Allowed => {}
+            Err(why) => say!("        it cannot be replayed: {why}"),
         }
     }
 }

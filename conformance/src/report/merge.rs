@@ -53,6 +53,7 @@ pub fn merge(report: &mut Report, other: &Report) -> Result<(), MergeError> {
         match report.links.iter_mut().find(|l| l.name == link.name) {
             Some(mine) => {
                 mine.runs = mine.runs.saturating_add(link.runs);
+                mine.steps.merge(&link.steps);
                 mine.ways = BTreeSet::from_iter(mine.ways.iter().chain(&link.ways).copied())
                     .into_iter()
                     .collect();

@@ -77,14 +77,12 @@ fn create(adapter: &dyn Adapter, control: &Control, slot: usize) -> Result<(), F
     let absent = || Failure::Other("no link has been created".into());
     loop {
         match next(control, slot)? {
-            Command::Create { link, place } => {
-                meet(Meeting::Begin);
-                let created = adapter.create(&link, &place);
-                meet(Meeting::End);
+            Command::Create { link, place, stepped } => {
+                let created = between(stepped, || adapter.create(&link, &place));
                 answer(control, slot, &answer_of(&created))?;
                 held = created.ok().map(|created| (link, created));
             }
-            Command::Admit { role, slot: theirs } => {
+            Command::Admit { role, slot: theirs, known } => {
                 let (link, created) = held.as_mut().ok_or_else(absent)?;
                 let address = created.address(role);
                 answer(control, slot, &answer_of(&address))?;
@@ -94,7 +92,8 @@ fn create(adapter: &dyn Adapter, control: &Control, slot: usize) -> Result<(), F
                     let link = link.clone();
                     // Dropping it would remove the link, which is the creator's business.
                     std::mem::forget(held);
-                    return act(adapter, control, theirs, &link, &address, role);
+                    let seat = Seat { control, slot: theirs, known };
+                    return act(adapter, &seat, &link, &address, role);
                 }
             }
             Command::HandOver => {
@@ -107,11 +106,29 @@ fn create(adapter: &dyn Adapter, control: &Control, slot: usize) -> Result<(), F
     }
 }
 
+/// The operation, between two meetings if it is going to be stepped.
+#[inline(always)]
+fn between<T>(stepped: bool, operation: impl FnOnce() -> T) -> T {
+    if !stepped {
+        return operation();
+    }
+    meet(Meeting::Begin);
+    let result = operation();
+    meet(Meeting::End);
+    result
+}
+
+/// Where an actor finds its commands, and which messages it may be sent.
+struct Seat<'a> {
+    control: &'a Control,
+    slot: usize,
+    known: Vec<Message>,
+}
+
 /// Is an actor: one process of a scenario.
 fn act(
     adapter: &dyn Adapter,
-    control: &Control,
-    slot: usize,
+    seat: &Seat<'_>,
     link: &str,
     address: &Address,
     role: Role,
@@ -120,17 +137,16 @@ fn act(
     close_all_but(&address.inherit)?;
     let mut endpoint: Option<Box<dyn Endpoint>> = None;
     loop {
-        match next(control, slot)? {
-            Command::Connect => {
-                meet(Meeting::Begin);
-                let connected = adapter.connect(link, address, role);
-                meet(Meeting::End);
-                answer(control, slot, &answer_of(&connected))?;
+        match next(seat.control, seat.slot)? {
+            Command::Connect { stepped } => {
+                let connected = between(stepped, || adapter.connect(link, address, role));
+                answer(seat.control, seat.slot, &answer_of(&connected))?;
                 endpoint = connected.ok();
             }
-            Command::Call { op, timeout, known } => {
-                let came = call(&mut endpoint, op, Duration::from_nanos(timeout), &known);
-                answer(control, slot, &came)?;
+            Command::Call { op, timeout, stepped } => {
+                let timeout = Duration::from_nanos(timeout);
+                let came = call(&mut endpoint, op, timeout, &seat.known, stepped);
+                answer(seat.control, seat.slot, &came)?;
             }
             Command::Finish => return Ok(()),
             other => return Err(Failure::Other(format!("{other:?} is nothing for an actor"))),
@@ -157,6 +173,7 @@ fn call(
     op: Op,
     timeout: Duration,
     known: &[Message],
+    stepped: bool,
 ) -> Answer {
     let Some(held) = endpoint.as_mut() else {
         return Answer::Odd("the end is closed already".into());
@@ -165,30 +182,24 @@ fn call(
         Op::Send { to, message, mode, .. } => {
             let bytes = payload::bytes(&message);
             let parcel = Parcel { bytes: &bytes, priority: message.priority, to };
-            meet(Meeting::Begin);
-            let result = match mode {
+            let result = between(stepped, || match mode {
                 Mode::Blocking => held.send(parcel),
                 Mode::Nonblocking => held.try_send(parcel),
                 Mode::Timed => held.send_timeout(parcel, timeout),
-            };
-            meet(Meeting::End);
+            });
             answer_of(&result)
         }
         Op::Receive { from, mode, .. } => {
-            meet(Meeting::Begin);
-            let result = match mode {
+            let result = between(stepped, || match mode {
                 Mode::Blocking => held.receive(from),
                 Mode::Nonblocking => held.try_receive(from),
                 Mode::Timed => held.receive_timeout(from, timeout),
-            };
-            meet(Meeting::End);
+            });
             result.map_or_else(Answer::of, |delivery| Answer::received(&delivery, known))
         }
         Op::Close { .. } => {
             let held = endpoint.take();
-            meet(Meeting::Begin);
-            drop(held);
-            meet(Meeting::End);
+            between(stepped, || drop(held));
             Answer::Done
         }
     }

@@ -57,16 +57,17 @@ pub(super) enum Command {
     Fork { slot: usize },
     /// Zygote: remove what a link created at this place has left behind.
     Remove { link: String, place: Place },
-    /// Creator: create the link, between [`Meeting::Begin`] and [`Meeting::End`].
-    Create { link: String, place: Place },
-    /// Creator: fork an actor for this role, which reads its commands from this slot.
-    Admit { role: Role, slot: usize },
+    /// Creator: create the link, between [`Meeting::Begin`] and [`Meeting::End`] if `stepped`.
+    Create { link: String, place: Place, stepped: bool },
+    /// Creator: fork an actor for this role, which reads its commands from this slot, and may be
+    /// sent any of these messages.
+    Admit { role: Role, slot: usize, known: Vec<Message> },
     /// Creator: every endpoint has been handed out.
     HandOver,
-    /// Actor: connect, between the meetings.
-    Connect,
-    /// Actor: make this call, between the meetings. `known` are the messages of the scenario.
-    Call { op: Op, timeout: u64, known: Vec<Message> },
+    /// Actor: connect, between the meetings if `stepped`.
+    Connect { stepped: bool },
+    /// Actor: make this call, between the meetings if `stepped`.
+    Call { op: Op, timeout: u64, stepped: bool },
     /// Anybody: drop everything, and end.
     Finish,
 }

@@ -1,28 +1,24 @@
 //! The crash sweep: an operation is killed at every point at which its death can be told apart,
 //! each time in a fresh world, and the model judges what the survivors then see.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ipc_model::{
-    Addressing, Capacity, Ends, Message, Mode, Op, Process, ProcessSet, Profile, Verdict,
-};
+use ipc_model::{Mode, Notice, Process};
 
 use super::control::Answer;
-use super::trace::Trace;
-use super::tracer::{Stop, Tracer};
-use super::world::{Progress, Setup, World};
-use super::{Finding, Outcome, Sweep, Trouble};
-use crate::adapter::{Claim, Place, Role};
-
-const SENDER: Process = Process(0);
-const RECEIVER: Process = Process(1);
-/// Takes the role of the killed process again.
-const HEIR: Process = Process(2);
+use super::course::{CREATOR, Call};
+use super::setting::{HEIR, LATER, RECEIVER, SENDER, SHORT, Setting, close, role};
+use super::survivors::{self, Script};
+use super::trace::{Ending, LONGEST, Limits, Trace};
+use super::tracer::Tracer;
+use super::world::{Ended, LONG, Progress, Setup, World};
+use super::{Gathered, Sweep, Trouble};
 
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Victim {
+    /// Creating the link.
+    Create,
     /// Connecting, in this role.
     Connect { sends: bool },
     /// A call of the sender.
@@ -34,8 +30,9 @@ pub(super) enum Victim {
 }
 
 impl Victim {
-    fn process(self) -> Process {
+    pub(super) fn process(self) -> Process {
         match self {
+            Victim::Create => CREATOR,
             Victim::Connect { sends: true } | Victim::Close { sends: true } | Victim::Send(_) => {
                 SENDER
             }
@@ -43,12 +40,12 @@ impl Victim {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// The name of the operation: that of its rule.
+    pub(super) fn operation(self) -> &'static str {
         match self {
-            Victim::Connect { sends: true } => "connect-sender",
-            Victim::Connect { sends: false } => "connect-receiver",
-            Victim::Close { sends: true } => "close-sender",
-            Victim::Close { sends: false } => "close-receiver",
+            Victim::Create => "create",
+            Victim::Connect { .. } => "connect",
+            Victim::Close { .. } => "close",
             Victim::Send(Mode::Blocking) => "send",
             Victim::Send(Mode::Nonblocking) => "try_send",
             Victim::Send(Mode::Timed) => "send_timeout",
@@ -57,143 +54,229 @@ impl Victim {
             Victim::Receive(Mode::Timed) => "receive_timeout",
         }
     }
+
+    fn waits(self) -> bool {
+        matches!(
+            self,
+            Victim::Send(Mode::Blocking | Mode::Timed)
+                | Victim::Receive(Mode::Blocking | Mode::Timed)
+        )
+    }
 }
 
-/// What the survivors do.
+/// Who sleeps in a call while the victim is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Script {
-    /// The other side goes on alone.
+pub(super) enum Company {
+    /// Nobody.
     Alone,
-    /// A new process takes the role of the killed one, then both go on.
-    Rejoin,
+    /// The process at the other end, in its blocking call.
+    Peer,
+    /// Another process at the same end, in the same call.
+    Rival,
 }
 
-/// One sweep: which operation, on how many messages.
+/// One sweep: which operation, in which state of the link.
 pub(super) struct Plan<'a> {
-    pub(super) claim: &'a Claim,
-    pub(super) place: Place,
+    pub(super) setting: &'a Setting<'a>,
     pub(super) victim: Victim,
+    /// How many messages wait.
     pub(super) waiting: u32,
+    pub(super) company: Company,
+    /// How long a timed call of the victim's is willing to wait.
+    pub(super) timeout: Duration,
     /// Every instruction, not only those that others can tell apart.
     pub(super) every: bool,
 }
 
-impl Plan<'_> {
-    /// `crash.<operation>.every-instruction`.
-    pub(super) fn name(&self) -> String {
-        format!("crash.{}.every-instruction", self.victim.name())
-    }
+/// `crash.<operation>.every-instruction`.
+pub(super) fn rule(victim: Victim) -> String {
+    format!("crash.{}.every-instruction", victim.operation())
 }
 
-/// The operations and states that are swept for a link that claims this.
-pub(super) fn plans(profile: &Profile) -> Vec<(Victim, u32)> {
-    let capacity = match profile.capacity {
-        Capacity::Zero => 0,
-        Capacity::Bounded(n) => n,
-        Capacity::AtLeast(_) | Capacity::Unbounded => 2,
-    };
-    // Above this many messages a sweep takes long, and shows what a shorter one shows.
-    let full = (1..=8).contains(&capacity) && matches!(profile.capacity, Capacity::Bounded(_));
-    let modes = |m: &ipc_model::Modes| {
-        [Mode::Nonblocking, Mode::Blocking].into_iter().filter(|x| m.offers(*x)).collect::<Vec<_>>()
-    };
+/// The sweeps of a link.
+pub(super) fn plans<'a>(setting: &'a Setting<'a>, every: bool) -> Vec<Plan<'a>> {
+    let capacity = setting.capacity();
     let mut plans = Vec::new();
-    for mode in modes(&profile.send) {
-        plans.push((Victim::Send(mode), 0));
-        if capacity > 1 {
-            plans.push((Victim::Send(mode), 1));
+    let mut add = |victim, waiting, company, timeout| {
+        plans.push(Plan { setting, victim, waiting, company, timeout, every });
+    };
+    let profile = setting.profile();
+    for mode in [Mode::Nonblocking, Mode::Blocking, Mode::Timed] {
+        if profile.send.offers(mode) {
+            let victim = Victim::Send(mode);
+            for waiting in 0..2.min(capacity.max(1)) {
+                add(victim, waiting, Company::Alone, LONG);
+            }
+            if let Some(full) = setting.full() {
+                add(victim, full, Company::Alone, LONG);
+                if mode == Mode::Timed {
+                    add(victim, full, Company::Alone, Duration::ZERO);
+                }
+            }
+            if profile.receive.blocking {
+                add(victim, 0, Company::Peer, LONG);
+            }
         }
-        if full {
-            plans.push((Victim::Send(mode), capacity));
-        }
-    }
-    for mode in modes(&profile.receive) {
-        plans.push((Victim::Receive(mode), 0));
-        if capacity > 0 {
-            plans.push((Victim::Receive(mode), 1));
-        }
-        if full && capacity > 1 {
-            plans.push((Victim::Receive(mode), capacity));
+        if profile.receive.offers(mode) {
+            let victim = Victim::Receive(mode);
+            let mut states = vec![0, 1.min(capacity), setting.full().unwrap_or(0)];
+            states.dedup();
+            for waiting in states.iter().enumerate().filter(|(i, w)| *i == 0 || **w > 0) {
+                add(victim, *waiting.1, Company::Alone, LONG);
+            }
+            if mode == Mode::Timed {
+                add(victim, 0, Company::Alone, Duration::ZERO);
+            }
+            if let (true, Some(full)) = (profile.send.blocking, setting.full()) {
+                add(victim, full, Company::Peer, LONG);
+            } else if profile.send.blocking && capacity == 0 {
+                add(victim, 0, Company::Peer, LONG);
+            }
+            let many = profile.receivers == ipc_model::Holders::Many;
+            if mode == Mode::Blocking && many {
+                add(victim, 0, Company::Rival, LONG);
+            }
         }
     }
     for sends in [true, false] {
-        plans.push((Victim::Close { sends }, u32::from(capacity > 0)));
-        plans.push((Victim::Connect { sends }, 0));
+        add(Victim::Close { sends }, 1.min(capacity), Company::Alone, LONG);
+        add(Victim::Connect { sends }, 0, Company::Alone, LONG);
     }
+    add(Victim::Create, 0, Company::Alone, LONG);
     plans
 }
 
+impl Plan<'_> {
+    /// The state that the link is in, in words.
+    pub(super) fn state(&self) -> String {
+        let mut state = match self.waiting {
+            1 => "1 message".to_owned(),
+            n => format!("{n} messages"),
+        };
+        match self.victim {
+            Victim::Connect { sends } | Victim::Close { sends } => {
+                state += if sends { ", the sender" } else { ", the receiver" };
+            }
+            _ => {}
+        }
+        match self.company {
+            Company::Alone => {}
+            Company::Peer => state += ", its peer asleep",
+            Company::Rival => state += ", a rival asleep",
+        }
+        if self.timeout.is_zero() {
+            state += ", no time to wait";
+        }
+        state
+    }
+
+    fn sender_dies(&self) -> bool {
+        self.victim.process() == SENDER
+    }
+
+    /// What the link promises of such a death; `None`: nothing.
+    pub(super) fn notice(&self) -> Option<Notice> {
+        let profile = self.setting.profile();
+        match self.victim {
+            Victim::Create => profile.sender_killed.or(profile.receiver_killed),
+            _ if self.sender_dies() => profile.sender_killed,
+            _ => profile.receiver_killed,
+        }
+    }
+
+    /// The worlds: who holds an end from the start. The model knows no later comers: an heir
+    /// holds its end from the start, and makes no difference, since nobody calls between the
+    /// death and its coming.
+    fn setup(&self, script: Script) -> Setup {
+        let (mut senders, mut receivers) = (vec![SENDER], vec![RECEIVER]);
+        let side = if self.sender_dies() { &mut senders } else { &mut receivers };
+        match script {
+            Script::Alone => {}
+            Script::Rejoin => side.extend([HEIR, LATER]),
+            // Whoever sleeps is told of the death, if anybody is, unless there is an heir.
+            Script::Peer if self.notice() == Some(Notice::Reported) => {}
+            Script::Peer | Script::Rival => side.push(HEIR),
+        }
+        self.setting.setup(&senders, &receivers)
+    }
+
+    fn scripts(&self) -> &'static [Script] {
+        match self.company {
+            Company::Alone => &[Script::Alone, Script::Rejoin],
+            Company::Peer => &[Script::Peer],
+            Company::Rival => &[Script::Rival],
+        }
+    }
+
+    fn call(&self) -> Call {
+        let ends = (SENDER, RECEIVER);
+        match self.victim {
+            Victim::Create => Call::Create,
+            Victim::Connect { .. } => Call::Connect,
+            Victim::Send(mode) => self.setting.send(ends, self.waiting, mode, self.timeout),
+            Victim::Receive(mode) => self.setting.receive(SENDER, mode, self.timeout),
+            Victim::Close { .. } => close(),
+        }
+    }
+}
+
 /// Runs one sweep.
-pub(super) fn sweep(tracer: &mut Tracer, plan: &Plan<'_>) -> Sweep {
+pub(super) fn sweep(tracer: &mut Tracer, plan: &Plan<'_>) -> (Sweep, Gathered) {
     let begun = Instant::now();
-    let state = match plan.waiting {
-        1 => "1 message".to_owned(),
-        n => format!("{n} messages"),
-    };
-    let mut sweep = Sweep { name: plan.name(), state, ..Sweep::default() };
-    if let Err(trouble) = run(tracer, plan, &mut sweep) {
+    let (name, state) = (rule(plan.victim), plan.state());
+    let mut sweep = Sweep { name, state, ..Sweep::default() };
+    let mut gathered = Gathered::default();
+    if let Err(trouble) = run(tracer, plan, &mut sweep, &mut gathered) {
         sweep.trouble = Some(trouble);
     }
     sweep.elapsed = begun.elapsed();
-    sweep
+    (sweep, gathered)
 }
 
-fn run(tracer: &mut Tracer, plan: &Plan<'_>, sweep: &mut Sweep) -> Result<(), Trouble> {
-    let setups = [setup(plan, Script::Alone), setup(plan, Script::Rejoin)];
-    let trace = trace(tracer, plan, &setups[0])?;
+fn run(
+    tracer: &mut Tracer,
+    plan: &Plan<'_>,
+    sweep: &mut Sweep,
+    gathered: &mut Gathered,
+) -> Result<(), Trouble> {
+    if plan.notice().is_none() {
+        return Err(Trouble::Refused("the link promises nothing about killed processes".into()));
+    }
+    let setups: Vec<(Script, Setup)> =
+        plan.scripts().iter().map(|script| (*script, plan.setup(*script))).collect();
+    let trace = trace(tracer, plan, &setups[0].1)?;
     sweep.instructions = trace.path.len();
     sweep.reads = trace.accesses.iter().filter(|a| !a.writes).count();
     sweep.writes = trace.accesses.iter().filter(|a| a.writes).count();
     sweep.calls = trace.calls.len();
-    if trace.end == super::trace::Ending::TooLong {
-        let longest = super::trace::LONGEST;
-        return Err(Trouble::Refused(format!("it takes more than {longest} instructions")));
+    if trace.end == Ending::TooLong {
+        return Err(Trouble::TooLong(format!(
+            "it takes more than {LONGEST} instructions; use an operation on smaller messages"
+        )));
     }
-    let again = self::trace(tracer, plan, &setups[0])?;
-    sweep.repeats = again == trace;
+    let again = self::trace(tracer, plan, &setups[0].1)?;
+    sweep.repeats = again.does_the_same(&trace);
+    sweep.exact = again.path == trace.path;
     let points = if plan.every { trace.all_points() } else { trace.crash_points() };
     sweep.points = points.len();
-    let rejoins = can_rejoin(tracer, plan, &setups[1])?;
-    sweep.rejoin = rejoins.clone().err();
-    let asleep = matches!(trace.end, super::trace::Ending::Asleep(_));
+    if plan.company == Company::Alone && plan.victim != Victim::Create {
+        sweep.rejoin = can_rejoin(tracer, plan)?.err();
+    }
+    let asleep = matches!(trace.end, Ending::Asleep(_));
     let ends = points.into_iter().map(Some).chain(asleep.then_some(None));
     for position in ends {
-        for (script, setup) in [Script::Alone, Script::Rejoin].into_iter().zip(&setups) {
-            if script == Script::Rejoin && rejoins.is_err() {
+        for (script, setup) in &setups {
+            if *script == Script::Rejoin && sweep.rejoin.is_some() {
                 continue;
             }
             let begun = Instant::now();
-            let outcome = kill_at(tracer, plan, setup, &trace, position, script)?;
+            let ended = kill_at(tracer, plan, setup, &trace, position, *script)?;
             sweep.times.push(begun.elapsed());
-            sweep.note(outcome);
+            let finding = ended.judge(plan.setting.profile());
+            sweep.note(gathered, ended, finding);
         }
     }
     Ok(())
-}
-
-fn setup(plan: &Plan<'_>, script: Script) -> Setup {
-    let mut senders: ProcessSet = [SENDER].into_iter().collect();
-    let mut receivers: ProcessSet = [RECEIVER].into_iter().collect();
-    if script == Script::Rejoin {
-        // The model knows no later comers: the heir holds its end from the start, and makes no
-        // difference, since nobody calls between the death and its coming.
-        if plan.victim.process() == SENDER { &mut senders } else { &mut receivers }.insert(HEIR);
-    }
-    let size = plan.claim.profile.usual_size();
-    let messages = |sender: Process| {
-        (0..16).map(move |n| Message { sender, ..Message::new(sender.0, n, size) })
-    };
-    Setup {
-        link: plan.claim.link.clone(),
-        place: plan.place.clone(),
-        ends: Ends { senders, receivers },
-        timeout: Duration::from_millis(1).as_nanos() as u64,
-        known: messages(SENDER).chain(messages(HEIR)).collect(),
-    }
-}
-
-fn role(process: Process, sends: bool) -> Role {
-    Role { process, sends, receives: !sends }
 }
 
 /// A world with both ends connected, unless that is what is swept, and its messages waiting.
@@ -201,78 +284,67 @@ fn prepare<'t>(
     tracer: &'t mut Tracer,
     plan: &Plan<'_>,
     setup: &'t Setup,
+    heirs: bool,
 ) -> Result<World<'t>, Trouble> {
+    if plan.victim == Victim::Create {
+        let mut world = World::new(tracer, setup);
+        world.creator()?;
+        return Ok(world);
+    }
     let mut world = World::create(tracer, setup)?;
     for (process, sends) in [(SENDER, true), (RECEIVER, false)] {
         world.admit(role(process, sends))?;
         if plan.victim != (Victim::Connect { sends }) {
-            world.connect(process)?;
+            world.whole(process, Call::Connect)?;
         }
     }
-    if !setup.ends.senders.contains(HEIR) && !setup.ends.receivers.contains(HEIR) {
+    if plan.company == Company::Rival {
+        world.join(role(HEIR, plan.sender_dies()))?;
+    }
+    if !heirs {
         world.hand_over()?;
     }
     for sequence in 0..plan.waiting {
-        let op = send(plan, SENDER, sequence, quick(&plan.claim.profile.send)?);
-        match world.call(SENDER, op)? {
-            Progress::Returned(Answer::Done) => {}
-            other => return Err(Trouble::Refused(format!("{op} of the prefix: {other:?}"))),
+        let mode = plan.setting.quick_send()?;
+        let call = plan.setting.send((SENDER, RECEIVER), sequence, mode, SHORT);
+        let progress = world.call(SENDER, call)?;
+        if !progress.took_effect() {
+            let what = format!("{call} of the prefix: {}", progress.word());
+            return Err(Trouble::Refused(what));
+        }
+    }
+    if plan.company != Company::Alone {
+        // Whoever is woken stops where its call comes back, until it is let go.
+        world.tracer.stops_at_calls = true;
+    }
+    if plan.company == Company::Peer {
+        let (process, call) = survivors::peer_call(plan);
+        match world.call_briefly(process, call)? {
+            Progress::Asleep => {}
+            other => {
+                let why = format!("{process} {call} was to wait: {}", other.word());
+                return Err(Trouble::Refused(why));
+            }
         }
     }
     Ok(world)
 }
 
-/// The mode of call that comes back soonest.
-fn quick(modes: &ipc_model::Modes) -> Result<Mode, Trouble> {
-    let known = [Mode::Nonblocking, Mode::Timed, Mode::Blocking];
-    known
-        .into_iter()
-        .find(|mode| modes.offers(*mode))
-        .ok_or_else(|| Trouble::Refused("the link has no such call".into()))
-}
-
-fn send(plan: &Plan<'_>, from: Process, sequence: u32, mode: Mode) -> Op {
-    let profile = &plan.claim.profile;
-    let to = (profile.addressing != Addressing::Mailbox).then_some(RECEIVER);
-    let message = Message::new(from.0, sequence, profile.usual_size());
-    Op::Send { link: 0, to, message, mode }
-}
-
-fn receive(plan: &Plan<'_>, mode: Mode) -> Op {
-    let symmetric = plan.claim.profile.addressing == Addressing::Symmetric;
-    Op::Receive { link: 0, from: symmetric.then_some(SENDER), mode }
-}
-
-/// Brings the victim to where its operation begins.
-fn begin(world: &mut World<'_>, plan: &Plan<'_>) -> Result<(), Trouble> {
-    let process = plan.victim.process();
-    match plan.victim {
-        Victim::Connect { .. } => world.begin_connect(process),
-        Victim::Send(mode) => world.begin(process, send(plan, SENDER, plan.waiting, mode)),
-        Victim::Receive(mode) => world.begin(process, receive(plan, mode)),
-        Victim::Close { .. } => world.begin(process, Op::Close { link: 0 }),
-    }
-}
-
 fn trace(tracer: &mut Tracer, plan: &Plan<'_>, setup: &Setup) -> Result<Trace, Trouble> {
-    let mut world = prepare(tracer, plan, setup)?;
-    begin(&mut world, plan)?;
-    let (trace, progress) = match plan.victim {
-        Victim::Connect { .. } => {
-            let pid = world.pid(plan.victim.process());
-            let trace =
-                super::trace::through(world.tracer, pid, Default::default(), Default::default())?;
-            world.connected(plan.victim.process())?;
-            (trace, Progress::Returned(Answer::Done))
-        }
-        _ => world.trace(plan.victim.process())?,
-    };
+    let victim = plan.victim.process();
+    let mut world = prepare(tracer, plan, setup, false)?;
+    world.begin(victim, plan.call())?;
+    let timed = matches!(plan.victim, Victim::Send(Mode::Timed) | Victim::Receive(Mode::Timed));
+    let (trace, progress) = world.trace(victim, Limits { brief: timed, ..Limits::default() })?;
     match progress {
         Progress::Returned(Answer::Odd(why)) => return Err(Trouble::Broken(why)),
         Progress::Returned(Answer::Unsupported) => {
             return Err(Trouble::Refused("the link has no such call".into()));
         }
         Progress::Gone(how) => return Err(Trouble::Broken(format!("it dies by itself: {how}"))),
+        Progress::Asleep if !plan.victim.waits() => {
+            return Err(Trouble::Broken(format!("{} sleeps", plan.victim.operation())));
+        }
         _ => {}
     }
     world.end()?;
@@ -281,26 +353,22 @@ fn trace(tracer: &mut Tracer, plan: &Plan<'_>, setup: &Setup) -> Result<Trace, T
 
 /// Whether the role can be taken again even after an orderly end: without that, nothing is
 /// learnt from its failing after a kill.
-fn can_rejoin(
-    tracer: &mut Tracer,
-    plan: &Plan<'_>,
-    setup: &Setup,
-) -> Result<Result<(), String>, Trouble> {
-    let sends = plan.victim.process() == SENDER;
-    let orderly = Plan { victim: Victim::Close { sends }, place: plan.place.clone(), ..*plan };
-    let mut world = prepare(tracer, &orderly, setup)?;
-    begin(&mut world, &orderly)?;
-    world.complete(orderly.victim.process())?;
-    let joined = world.join(role(HEIR, plan.victim.process() == SENDER));
+fn can_rejoin(tracer: &mut Tracer, plan: &Plan<'_>) -> Result<Result<(), String>, Trouble> {
+    let sends = plan.sender_dies();
+    let orderly = Plan { victim: Victim::Close { sends }, ..*plan };
+    let setup = orderly.setup(Script::Rejoin);
+    let mut world = prepare(tracer, &orderly, &setup, true)?;
+    world.call(orderly.victim.process(), close())?;
+    let joined = world.join(role(HEIR, sends));
+    world.end()?;
     match joined {
-        Ok(()) => world.end().map(|_| Ok(())),
-        Err(Trouble::Refused(why)) => world.end().map(|_| Err(why)),
+        Ok(()) => Ok(Ok(())),
+        Err(Trouble::Refused(why)) => Ok(Err(why)),
         Err(trouble) => Err(trouble),
     }
 }
 
-/// Kills the victim at `position` (`None`: asleep in its call), lets the survivors go on, and
-/// has the model judge.
+/// Kills the victim at `position` (`None`: asleep in its call), and lets the survivors go on.
 fn kill_at(
     tracer: &mut Tracer,
     plan: &Plan<'_>,
@@ -308,112 +376,25 @@ fn kill_at(
     trace: &Trace,
     position: Option<usize>,
     script: Script,
-) -> Result<Outcome, Trouble> {
+) -> Result<Ended, Trouble> {
     let victim = plan.victim.process();
-    let mut world = prepare(tracer, plan, setup)?;
-    begin(&mut world, plan)?;
-    let pid = world.pid(victim);
-    match position {
-        Some(position) => trace.follow(world.tracer, pid, position)?,
-        None => match world.tracer.go(pid)? {
-            Stop::Asleep(_) => {}
-            other => return Err(Trouble::Diverged(format!("it does not sleep, but {other:?}"))),
+    let way = position.map(|position| trace.way(tracer, position)).transpose()?;
+    let mut world = prepare(tracer, plan, setup, script == Script::Rejoin)?;
+    world.begin(victim, plan.call())?;
+    match way {
+        Some(way) => world.reach(victim, &way)?,
+        None => match world.go_on(victim, plan.victim == Victim::Receive(Mode::Blocking))? {
+            Progress::Asleep => {}
+            other => {
+                let why = format!("it was to sleep: {}", other.word());
+                return Err(Trouble::Diverged(why));
+            }
         },
     }
+    if plan.company == Company::Rival {
+        survivors::rival_waits(&mut world, plan)?;
+    }
     world.kill(victim)?;
-    let mut words = Vec::new();
-    let mut odd = None;
-    survive(&mut world, plan, script, &mut words, &mut odd)?;
-    let mut history = world.end()?;
-    history.quiescent = true;
-    let verdict = ipc_model::check(&plan.claim.profile, &history);
-    let finding = match (odd, verdict) {
-        (_, Verdict::Fail(counterexample)) => Finding::Forbidden(counterexample),
-        (Some(why), _) => Finding::Odd(why),
-        (None, Verdict::Inconclusive(why)) => Finding::Odd(why),
-        (None, Verdict::Pass { .. }) => Finding::Allowed,
-    };
-    let how = match position.map(|p| (p, trace.path.get(p))) {
-        Some((p, Some(at))) => format!("killed before its instruction {p} at {at:#x}"),
-        Some((p, None)) => format!("killed behind its last instruction, {p}"),
-        None => "killed asleep in its call".into(),
-    };
-    let script = if script == Script::Alone { "alone" } else { "rejoin" };
-    Ok(Outcome { how, words: format!("{script}: {}", words.join(", ")), finding })
+    survivors::survive(&mut world, plan, script)?;
+    world.end()
 }
-
-fn survive(
-    world: &mut World<'_>,
-    plan: &Plan<'_>,
-    script: Script,
-    words: &mut Vec<String>,
-    odd: &mut Option<String>,
-) -> Result<(), Trouble> {
-    let sender_died = plan.victim.process() == SENDER;
-    if script == Script::Rejoin {
-        match world.join(role(HEIR, sender_died)) {
-            Ok(()) => {}
-            Err(Trouble::Refused(why)) => {
-                words.push("refused".into());
-                *odd = Some(format!("the role cannot be taken again: {why}"));
-                return Ok(());
-            }
-            Err(trouble) => return Err(trouble),
-        }
-    }
-    let profile = &plan.claim.profile;
-    let sender =
-        if !sender_died { Some(SENDER) } else { (script == Script::Rejoin).then_some(HEIR) };
-    let receiver =
-        if sender_died { Some(RECEIVER) } else { (script == Script::Rejoin).then_some(HEIR) };
-    let mut say = |world: &mut World<'_>, process, op| {
-        let progress = world.call(process, op)?;
-        let (word, go_on) = match &progress {
-            Progress::Returned(Answer::Odd(why)) => {
-                *odd = Some(format!("{process} {op}: {why}"));
-                ("error".to_owned(), false)
-            }
-            Progress::Returned(answer) => match answer.ret() {
-                Some(ret) => (ret.to_string(), true),
-                None => ("unsupported".into(), false),
-            },
-            Progress::Asleep => ("blocked".into(), false),
-            Progress::Spins => ("spins".into(), false),
-            Progress::Gone(how) => {
-                *odd = Some(format!("{process} died in {op}: {how}"));
-                (format!("died of {how}"), false)
-            }
-        };
-        words.push(word);
-        let refused = matches!(progress, Progress::Returned(Answer::Refused(_)));
-        Ok::<_, Trouble>((go_on, refused))
-    };
-    if let Some(process) = sender {
-        let first = if process == HEIR { 0 } else { plan.waiting };
-        let mode = quick(&profile.send)?;
-        if mode != Mode::Blocking {
-            for sequence in first..first + 2 {
-                let (go_on, refused) = say(world, process, send(plan, process, sequence, mode))?;
-                if !go_on {
-                    return Ok(());
-                }
-                if refused {
-                    break;
-                }
-            }
-        }
-    }
-    if let Some(process) = receiver {
-        let mode = quick(&profile.receive)?;
-        for _ in 0..plan.waiting + 5 {
-            let (go_on, refused) = say(world, process, receive(plan, mode))?;
-            if !go_on || refused {
-                break;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Counts outcomes that look alike.
-pub(super) type Counts = BTreeMap<String, usize>;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use iced_x86::{
-    Decoder, DecoderOptions, InstructionInfoFactory, InstructionInfoOptions, Mnemonic, OpAccess,
-    Register, UsedMemory,
+    Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, InstructionInfoOptions, Mnemonic,
+    OpAccess, Register, UsedMemory,
 };
 use libc::user_regs_struct as Registers;
 
@@ -13,6 +13,8 @@ use libc::user_regs_struct as Registers;
 pub(super) struct Decoded {
     /// What it is besides its memory accesses.
     pub(super) kind: Kind,
+    /// Where it may go on.
+    pub(super) flow: Flow,
     memory: Vec<UsedMemory>,
 }
 
@@ -29,6 +31,17 @@ pub(super) enum Kind {
     Repeated,
     /// `int3`: a meeting, if it is ours.
     Trap,
+}
+
+/// Where the next instruction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// In one place, whatever the registers hold; or where a call came from.
+    One,
+    /// At either of these.
+    Two([u64; 2]),
+    /// Anywhere.
+    Any,
 }
 
 /// One access to memory.
@@ -85,8 +98,22 @@ fn decode(factory: &mut InstructionInfoFactory, bytes: &[u8], address: u64) -> D
         _ => Kind::Plain,
     };
     let info = factory.info_options(&instruction, InstructionInfoOptions::NONE);
+    let flow = match instruction.flow_control() {
+        FlowControl::ConditionalBranch => {
+            Flow::Two([instruction.next_ip(), instruction.near_branch_target()])
+        }
+        FlowControl::Next | FlowControl::UnconditionalBranch => Flow::One,
+        FlowControl::Call | FlowControl::Return => Flow::One,
+        // Through the table of functions in libraries, which is filled in before the first.
+        FlowControl::IndirectCall | FlowControl::IndirectBranch
+            if instruction.is_ip_rel_memory_operand() =>
+        {
+            Flow::One
+        }
+        _ => Flow::Any,
+    };
     let touches = |m: &&UsedMemory| m.access() != OpAccess::NoMemAccess;
-    Decoded { kind, memory: info.used_memory().iter().filter(touches).copied().collect() }
+    Decoded { kind, flow, memory: info.used_memory().iter().filter(touches).copied().collect() }
 }
 
 impl Decoded {

@@ -6,7 +6,9 @@
 //! ([`tracer`]) stops them all at meetings ([`control`]) and lets one run at a time. An operation
 //! is stepped through once ([`trace`]) to learn where it touches what others can see; each of
 //! these places is then reached again in a fresh [`world`], by a breakpoint and a few steps.
-//! [`crash`] kills there. What the processes are told becomes a history that the model judges.
+//! [`crash`] kills there, [`schedule`] lets another process go on there. What the processes are
+//! told becomes a history that the model judges. A world writes down its [`course`], which
+//! [`replay`] shortens, records and does again.
 //!
 //! What it cannot see: interleavings are sequentially consistent, so no store buffer is ever
 //! late; a kill inside of a system call happens only where the call sleeps; and adapters that
@@ -14,25 +16,38 @@
 
 pub(crate) mod actor;
 mod control;
+mod course;
 mod crash;
 mod decode;
+mod memory;
+mod narrative;
+mod replay;
+mod scenario;
 mod schedule;
+mod setting;
 mod shared;
+mod source;
+mod survivors;
+mod sweep;
+mod time;
 mod trace;
 mod tracer;
 mod world;
 
 use std::path::Path;
-use std::time::Duration;
 
 use ipc_model::Counterexample;
 
-use crate::adapter::{Claim, Place};
-use crash::{Counts, Plan};
+use crate::adapter::Claim;
+use setting::Setting;
 use tracer::Tracer;
 
+pub use replay::{Again, Stepped};
+use sweep::Gathered;
+pub use sweep::{Level, Shown, Sweep};
+
 /// Why a sweep was not carried through.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum Trouble {
     /// The environment or the adapter is at fault.
     #[error("{0}")]
@@ -43,17 +58,9 @@ pub enum Trouble {
     /// The link does not offer what would be swept.
     #[error("{0}")]
     Refused(String),
-}
-
-/// What came of one world.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Who stood where, and what was done there.
-    pub how: String,
-    /// What the processes were told, in short.
-    pub words: String,
-    /// What the model says to that.
-    pub finding: Finding,
+    /// The operation is too long to be stepped through.
+    #[error("{0}")]
+    TooLong(String),
 }
 
 /// What the model says to the history of one world.
@@ -67,73 +74,6 @@ pub enum Finding {
     Odd(String),
 }
 
-/// What came of killing one operation at every point, or of all schedules of two.
-#[derive(Clone, Debug, Default)]
-pub struct Sweep {
-    /// `crash.<operation>.every-instruction`.
-    pub name: String,
-    /// What waited in the link.
-    pub state: String,
-    /// Instructions of the operation.
-    pub instructions: usize,
-    /// Its reads of what others can write.
-    pub reads: usize,
-    /// Its writes to what others can see.
-    pub writes: usize,
-    /// Its system calls.
-    pub calls: usize,
-    /// Whether a second trace was the same, instruction by instruction.
-    pub repeats: bool,
-    /// How many points it was killed at, or schedules were run.
-    pub points: usize,
-    /// Schedules that the cap left out, without those that would follow from them.
-    pub left_out: usize,
-    /// What the processes were told, and how often.
-    pub outcomes: Counts,
-    /// Worlds whose history the model does not explain.
-    pub forbidden: Vec<Outcome>,
-    /// Worlds in which something happened that the model has no word for.
-    pub odd: Vec<Outcome>,
-    /// Why the role cannot be taken again even after an orderly end, so that it was not tried.
-    pub rejoin: Option<String>,
-    /// How long each world took.
-    pub times: Vec<Duration>,
-    /// How long the whole took.
-    pub elapsed: Duration,
-    /// Why it was not carried through.
-    pub trouble: Option<Trouble>,
-}
-
-impl Sweep {
-    fn note(&mut self, outcome: Outcome) {
-        *self.outcomes.entry(outcome.words.clone()).or_default() += 1;
-        match outcome.finding {
-            Finding::Allowed => {}
-            Finding::Forbidden(_) => self.forbidden.push(outcome),
-            Finding::Odd(_) => self.odd.push(outcome),
-        }
-    }
-
-    /// The verdict in one word.
-    pub fn verdict(&self) -> &'static str {
-        match &self.trouble {
-            _ if !self.forbidden.is_empty() => "fail",
-            Some(Trouble::Refused(_)) => "not-claimed",
-            Some(Trouble::Broken(_)) => "broken",
-            Some(Trouble::Diverged(_)) => "inconclusive",
-            None if !self.odd.is_empty() || self.left_out > 0 || !self.repeats => "inconclusive",
-            None => "pass",
-        }
-    }
-
-    /// The time that half of the worlds stayed below.
-    pub fn median(&self) -> Duration {
-        let mut times = self.times.clone();
-        times.sort_unstable();
-        times.get(times.len() / 2).copied().unwrap_or_default()
-    }
-}
-
 /// How much is swept.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent {
@@ -141,14 +81,31 @@ pub struct Extent {
     pub every: bool,
     /// Schedules with at most so many preemptions.
     pub preemptions: usize,
-    /// At most so many schedules of two calls.
+    /// At most so many schedules of one scenario; where there are more, some are chosen.
     pub cap: usize,
+    /// What they are chosen by.
+    pub seed: u64,
+    /// Whether schedules also end in a kill.
+    pub kills: bool,
 }
 
 impl Default for Extent {
     fn default() -> Self {
-        Self { every: false, preemptions: 1, cap: 1_000 }
+        Self { every: false, preemptions: 1, cap: 1_000, seed: 1, kills: false }
     }
+}
+
+/// A link that is stepped.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The adapter program.
+    pub program: &'a Path,
+    /// Name of the adapter.
+    pub adapter: &'a str,
+    /// The configuration.
+    pub claim: &'a Claim,
+    /// A folder of its own.
+    pub folder: &'a Path,
 }
 
 /// Sweeps every operation of one link, explores its schedules, and tells each result as it comes.
@@ -156,33 +113,44 @@ impl Default for Extent {
 /// # Errors
 /// Why no operation could be swept at all.
 pub fn run(
-    program: &Path,
-    claim: &Claim,
-    folder: &Path,
+    subject: Subject<'_>,
     extent: Extent,
     wanted: &dyn Fn(&str) -> bool,
     tell: &mut dyn FnMut(Sweep),
 ) -> Result<(), Trouble> {
+    let Subject { program, adapter, claim, folder } = subject;
     if !claim.processes {
         return Err(Trouble::Refused(
             "it does not join processes, so there is nobody to kill".into(),
         ));
     }
     let mut tracer = Tracer::start(program, &folder.join("stepped.log"))?;
-    let name = format!("ipc-conform-step-{}", std::process::id());
-    for (victim, waiting) in crash::plans(&claim.profile) {
-        let place = Place { name: name.clone(), folder: folder.to_path_buf() };
-        let plan = Plan { claim, place, victim, waiting, every: extent.every };
-        if wanted(&plan.name()) {
-            tell(crash::sweep(&mut tracer, &plan));
+    let setting = Setting { claim, place: replay::place(folder) };
+    let mut finish = |tracer: &mut Tracer, (mut sweep, gathered): (Sweep, Gathered)| {
+        if let Some((course, counterexample)) = gathered.shortest {
+            let rule = counterexample.rule.to_string();
+            let of = format!("{} on {}", sweep.name, sweep.state);
+            let setting = &setting;
+            let found = replay::Found { setting, adapter, program, of, course, rule };
+            sweep.shown = Some(Shown::of(tracer, found, &counterexample));
+        }
+        sweep.odd_shown = gathered.odd.map(|(course, why)| {
+            let told = narrative::tell(&course, None, tracer.modules());
+            std::iter::once(why).chain(told).collect()
+        });
+        tell(sweep);
+    };
+    for plan in crash::plans(&setting, extent.every) {
+        if wanted(&crash::rule(plan.victim)) {
+            let swept = crash::sweep(&mut tracer, &plan);
+            finish(&mut tracer, swept);
         }
     }
-    for duel in schedule::duels(&claim.profile) {
-        let place = Place { name: name.clone(), folder: folder.to_path_buf() };
-        let Extent { preemptions, cap, .. } = extent;
-        let plan = schedule::Plan { claim, place, duel, preemptions, cap };
+    for scenario in scenario::scenarios(&setting) {
+        let plan = schedule::Plan { setting: &setting, scenario, extent };
         if wanted(&plan.name()) {
-            tell(schedule::explore(&mut tracer, &plan));
+            let explored = schedule::explore(&mut tracer, &plan);
+            finish(&mut tracer, explored);
         }
     }
     Ok(())

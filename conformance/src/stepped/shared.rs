@@ -17,6 +17,9 @@ pub(super) struct Mapping {
     pub(super) name: String,
 }
 
+/// The name of what is private, and read by the kernel when its process dies.
+const ROBUST_LIST: &str = "robust list";
+
 /// All ranges that others see.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared(Vec<Mapping>);
@@ -31,6 +34,11 @@ impl Shared {
         // memory, and the only such that outlives its process in its effect.
         mappings.extend(robust_list(pid));
         Ok(Self(mappings))
+    }
+
+    /// The mappings, without the robust list, which is of private memory.
+    pub(super) fn mappings(&self) -> impl Iterator<Item = &Mapping> {
+        self.0.iter().filter(|m| m.name != ROBUST_LIST)
     }
 
     /// The mapping that holds any of these bytes.
@@ -60,7 +68,7 @@ fn robust_list(pid: Pid) -> Option<Mapping> {
     // SAFETY: both point to variables that live across the call, of the sizes it writes.
     let failed =
         unsafe { libc::syscall(libc::SYS_get_robust_list, pid.as_raw(), head_at, length_at) };
-    let name = "robust list".to_owned();
+    let name = ROBUST_LIST.to_owned();
     (failed == 0 && head != 0).then_some(Mapping { range: head..head + 24, offset: 0, name })
 }
 

@@ -1,13 +1,17 @@
 //! One operation, stepped through: where it touches what others see, and how to stand at any of
 //! its instructions again in another world.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use nix::unistd::Pid;
 
 use super::Trouble;
 use super::control::Meeting;
-use super::decode::Kind;
+use super::course::Way;
+use super::decode::{Flow, Kind};
 use super::shared::{Shared, is_visible, remaps};
-use super::tracer::{Patience, Sleep, Stop, Tracer};
+use super::time::Sleep;
+use super::tracer::{Patience, Stop, Tracer};
 
 /// Above so many instructions an operation is not stepped to its end.
 pub(super) const LONGEST: usize = 200_000;
@@ -19,11 +23,13 @@ pub(super) struct Limits {
     pub(super) instructions: usize,
     /// After saying so many times that it waits.
     pub(super) pauses: usize,
+    /// Where it first sleeps, though time might wake it.
+    pub(super) brief: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { instructions: LONGEST, pauses: usize::MAX }
+        Self { instructions: LONGEST, pauses: usize::MAX, brief: false }
     }
 }
 
@@ -38,12 +44,16 @@ pub(super) struct Trace {
     repeated: Vec<bool>,
     /// The accesses to what others see, oldest first.
     pub(super) accesses: Vec<Access>,
+    /// What is shared after each write: a number that is the same if all is as it was then.
+    states: Vec<(usize, u64)>,
     /// The system calls, by position and number.
     pub(super) calls: Vec<(usize, u64)>,
     /// Where it says that it waits by spinning.
     pub(super) pauses: Vec<usize>,
     /// How it ended.
     pub(super) end: Ending,
+    /// Where it stood then.
+    stand: u64,
 }
 
 /// How an operation that is stepped through ends.
@@ -73,44 +83,59 @@ pub(super) struct Access {
 }
 
 /// Steps from where the process stands at [`Meeting::Begin`] to the end of its operation.
-pub(super) fn through(
-    tracer: &mut Tracer,
-    pid: Pid,
-    patience: Patience,
-    limits: Limits,
-) -> Result<Trace, Trouble> {
+pub(super) fn through(tracer: &mut Tracer, pid: Pid, limits: Limits) -> Result<Trace, Trouble> {
+    let patience = Patience { brief: limits.brief, ..Patience::default() };
     let mut shared = Shared::of(pid).map_err(Trouble::Broken)?;
     let mut trace = Trace {
         path: Vec::new(),
         repeated: Vec::new(),
         accesses: Vec::new(),
+        states: Vec::new(),
         calls: Vec::new(),
         pauses: Vec::new(),
         end: Ending::TooLong,
+        stand: 0,
     };
+    let mut slept: Vec<u64> = Vec::new();
+    let mut changes = Changes::default();
     while trace.path.len() < limits.instructions && trace.pauses.len() < limits.pauses {
         let registers = tracer.registers(pid)?;
         let decoded = tracer.instruction(pid, registers.rip)?;
         let (position, kind) = (trace.path.len(), decoded.kind);
+        let mut written = Vec::new();
         for reach in decoded.reaches(&registers) {
             if let Some(mapping) = shared.find(reach.address, reach.length) {
                 let at = reach.address.saturating_sub(mapping.range.start) + mapping.offset;
                 let place = (mapping.name.clone(), at);
                 let (writes, length) = (reach.writes, reach.length);
+                written.extend(writes.then_some((reach.address, length)));
                 trace.accesses.push(Access { position, writes, length, place });
             }
         }
+        changes.before(tracer, pid, &written)?;
         let stop = match kind {
             Kind::Trap => tracer.go(pid)?,
-            Kind::SystemCall => tracer.step_call(pid, patience)?,
+            Kind::SystemCall => {
+                // Back where it slept before, it goes round: it waits, in slices of time.
+                let again = slept.contains(&registers.rip);
+                let brief = Patience { brief: patience.brief || again, ..patience };
+                let stop = tracer.step_call(pid, brief)?;
+                slept.extend(tracer.slept.then_some(registers.rip));
+                stop
+            }
             _ => tracer.step(pid)?,
         };
         if stop == Stop::Meeting(Meeting::End) {
             trace.end = Ending::Returned;
+            trace.stand = registers.rip;
             break;
         }
         trace.path.push(registers.rip);
         trace.repeated.push(kind == Kind::Repeated);
+        if !written.is_empty() && stop == Stop::Stepped {
+            let state = changes.after(tracer, pid, &written)?;
+            trace.states.push((position, state));
+        }
         match kind {
             Kind::SystemCall => {
                 trace.calls.push((position, registers.rax));
@@ -120,6 +145,9 @@ pub(super) fn through(
             }
             Kind::Pause => trace.pauses.push(position),
             _ => {}
+        }
+        if kind == Kind::Pause && limits.pauses == usize::MAX {
+            spin(tracer, pid, &mut trace)?;
         }
         match stop {
             Stop::Stepped => {}
@@ -137,14 +165,151 @@ pub(super) fn through(
     Ok(trace)
 }
 
+/// What an operation has changed of what is shared.
+#[derive(Default)]
+struct Changes {
+    /// The bytes that it writes to: as they were, and as they are.
+    bytes: BTreeMap<u64, (u8, u8)>,
+}
+
+impl Changes {
+    /// The instruction is going to write there.
+    fn before(&mut self, tracer: &Tracer, pid: Pid, to: &[(u64, u64)]) -> Result<(), Trouble> {
+        for (address, length) in to {
+            for (at, byte) in (*address..).zip(tracer.read(pid, *address, *length)?) {
+                self.bytes.entry(at).or_insert((byte, byte));
+            }
+        }
+        Ok(())
+    }
+
+    /// It has written; answers a number of all that is not as it was at the beginning.
+    fn after(&mut self, tracer: &Tracer, pid: Pid, to: &[(u64, u64)]) -> Result<u64, Trouble> {
+        for (address, length) in to {
+            for (at, byte) in (*address..).zip(tracer.read(pid, *address, *length)?) {
+                self.bytes.entry(at).and_modify(|(_, now)| *now = byte);
+            }
+        }
+        let mut hash = xxhash_rust::xxh3::Xxh3::new();
+        for (at, (_, now)) in self.bytes.iter().filter(|(_, (was, now))| was != now) {
+            hash.update(&at.to_le_bytes());
+            hash.update(&[*now]);
+        }
+        Ok(hash.digest())
+    }
+}
+
+/// Where the process goes round and round, saying each time that it waits, and leaves what is
+/// shared as it found it: lets it go round at full speed until it leaves, and writes down what
+/// stepping would have.
+///
+/// A breakpoint stands at every branch out of the loop, so that nothing is executed unseen but
+/// what has been seen to change nothing. A round that leaves out a part of the loop is counted whole.
+fn spin(tracer: &mut Tracer, pid: Pid, trace: &mut Trace) -> Result<(), Trouble> {
+    let Some(round) = trace.round() else { return Ok(()) };
+    let body: Vec<u64> = trace.path[round.clone()].to_vec();
+    let Some(exits) = exits(tracer, pid, &body)? else { return Ok(()) };
+    let accesses: Vec<Access> =
+        trace.accesses.iter().filter(|a| round.contains(&a.position)).cloned().collect();
+    for at in exits.keys().chain([&body[0]]) {
+        tracer.plant(pid, *at)?;
+    }
+    // It stands behind the pause, which the body begins with.
+    let (mut begin, mut done) = (trace.path.len() - 1, 1);
+    let mut left = None;
+    while left.is_none() && trace.path.len() < LONGEST {
+        left = match tracer.go(pid)? {
+            Stop::Planted(at) if at == body[0] => None,
+            Stop::Planted(at) => exits.get(&at).copied(),
+            other => return Err(Trouble::Broken(format!("a loop stops so: {other:?}"))),
+        };
+        // Where it leaves, it has been up to the branch; else it has been round.
+        let length = left.map_or(body.len(), |last| last + 1);
+        for address in &body[done.min(length)..length] {
+            trace.path.push(*address);
+            trace.repeated.push(false);
+        }
+        for access in &accesses {
+            let i = access.position - round.start;
+            if (done..length).contains(&i) {
+                trace.accesses.push(Access { position: begin + i, ..access.clone() });
+            }
+        }
+        if left.is_none() {
+            (begin, done) = (trace.path.len(), 0);
+            trace.pauses.push(begin);
+            tracer.pass_pause(pid)?;
+        }
+    }
+    for at in exits.keys().chain([&body[0]]) {
+        tracer.uproot(pid, *at)?;
+    }
+    Ok(())
+}
+
+/// The branches out of this loop: where each leads, and the place of its instruction in the
+/// body. `None`: one may lead anywhere.
+fn exits(
+    tracer: &mut Tracer,
+    pid: Pid,
+    body: &[u64],
+) -> Result<Option<BTreeMap<u64, usize>>, Trouble> {
+    let mut exits = BTreeMap::new();
+    for (i, at) in body.iter().enumerate() {
+        let next = body[(i + 1) % body.len()];
+        match tracer.instruction(pid, *at)?.flow {
+            Flow::One => {}
+            Flow::Any => return Ok(None),
+            Flow::Two(ways) => {
+                for way in ways.into_iter().filter(|way| *way != next && !body.contains(way)) {
+                    exits.entry(way).or_insert(i);
+                }
+            }
+        }
+    }
+    Ok(Some(exits))
+}
+
 impl Trace {
+    /// The positions from the last pause but one up to the last, if they are those of a loop
+    /// that changes nothing, seen twice.
+    fn round(&self) -> Option<std::ops::Range<usize>> {
+        let [.., first, second, third] = self.pauses[..] else { return None };
+        let same = self.path[first..second] == self.path[second..third]
+            && self.path[second] == self.path[third];
+        let quiet = |at: usize| !(first..third).contains(&at);
+        let calls = self.calls.iter().all(|(at, _)| quiet(*at));
+        let still = self.state_at(second) == self.state_at(third);
+        let plain = !self.repeated[first..third].contains(&true);
+        (same && calls && still && plain).then_some(second..third)
+    }
+
+    /// What is shared when the process stands at this position; `None`: as at the beginning.
+    fn state_at(&self, position: usize) -> Option<u64> {
+        let written = self.states.partition_point(|(at, _)| *at < position);
+        self.states[..written].last().map(|(_, state)| *state)
+    }
+
     /// The positions that a killed process can be told apart at: before the first instruction,
     /// and behind everything that others can see. Between two of them only private memory
-    /// changes, which dies with the process.
+    /// changes, which dies with the process. Where all that is shared is as it was at an earlier
+    /// one, and no system call has been made since that others can see, nobody can tell them
+    /// apart.
     pub(super) fn crash_points(&self) -> Vec<usize> {
-        let writes = self.accesses.iter().filter(|a| a.writes).map(|a| a.position + 1);
-        let calls = self.calls.iter().filter(|(_, n)| is_visible(*n)).map(|(at, _)| at + 1);
-        self.points(std::iter::once(0).chain(writes).chain(calls).collect())
+        let mut points = vec![0];
+        let mut known = BTreeSet::new();
+        let visible: Vec<usize> =
+            self.calls.iter().filter(|(_, n)| is_visible(*n)).map(|(at, _)| *at).collect();
+        points.extend(visible.iter().map(|at| at + 1));
+        let untouched = xxhash_rust::xxh3::Xxh3::new().digest();
+        known.insert((0, untouched));
+        for (position, state) in &self.states {
+            let calls = visible.partition_point(|at| at < position);
+            if known.insert((calls, *state)) {
+                points.push(position + 1);
+            }
+        }
+        self.points(points)
     }
 
     /// The positions at which another process's progress can make a difference: before every
@@ -153,6 +318,20 @@ impl Trace {
         let accesses = self.accesses.iter().map(|a| a.position);
         let calls = self.calls.iter().filter(|(_, n)| is_visible(*n)).map(|(at, _)| *at);
         self.points(accesses.chain(calls).chain(self.pauses.iter().copied()).collect())
+    }
+
+    /// Whether the same was done to what others see, however long it took.
+    pub(super) fn does_the_same(&self, other: &Self) -> bool {
+        let touched = |t: &Self| {
+            t.accesses.iter().map(|a| (a.writes, a.length, a.place.1)).collect::<Vec<_>>()
+        };
+        let called = |t: &Self| t.calls.iter().map(|(_, number)| *number).collect::<Vec<_>>();
+        touched(self) == touched(other) && called(self) == called(other)
+    }
+
+    /// The position of the first system call that others can see.
+    pub(super) fn first_visible_call(&self) -> Option<usize> {
+        self.calls.iter().find(|(_, number)| is_visible(*number)).map(|(at, _)| *at)
     }
 
     /// Every position.
@@ -170,52 +349,16 @@ impl Trace {
         points
     }
 
-    /// Goes, from [`Meeting::Begin`] in a fresh world, to this position of the same operation.
-    pub(super) fn follow(
-        &self,
-        tracer: &mut Tracer,
-        pid: Pid,
-        position: usize,
-    ) -> Result<(), Trouble> {
+    /// The way to this position, from where the trace began.
+    pub(super) fn way(&self, tracer: &mut Tracer, position: usize) -> Result<Way, Trouble> {
         let (from, hits) = self.nearest(position);
-        if from > 0 {
-            let at = self.path[from];
-            tracer.plant(pid, at)?;
-            for hit in 1..=hits {
-                match tracer.go(pid)? {
-                    Stop::Planted(address) if address == at => {}
-                    stop => return Err(self.diverged(position, &stop)),
-                }
-                tracer.uproot(pid, at)?;
-                if hit < hits {
-                    self.step(tracer, pid, position)?;
-                    tracer.plant(pid, at)?;
-                }
-            }
-        }
-        for _ in from..position {
-            self.step(tracer, pid, position)?;
-        }
-        let found = tracer.registers(pid)?.rip;
-        match self.path.get(position) {
-            Some(expected) if *expected != found => Err(Trouble::Diverged(format!(
-                "position {position} is at {expected:#x}, but this time at {found:#x}"
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    fn step(&self, tracer: &mut Tracer, pid: Pid, position: usize) -> Result<(), Trouble> {
-        let at = tracer.registers(pid)?.rip;
-        let stop = match tracer.instruction(pid, at)?.kind {
-            Kind::SystemCall => tracer.step_call(pid, Patience::default())?,
-            _ => tracer.step(pid)?,
+        let run = match from {
+            0 => None,
+            from => Some((tracer.spot(self.path[from])?, hits)),
         };
-        if stop == Stop::Stepped { Ok(()) } else { Err(self.diverged(position, &stop)) }
-    }
-
-    fn diverged(&self, position: usize, stop: &Stop) -> Trouble {
-        Trouble::Diverged(format!("on the way to position {position} it stops so: {stop:?}"))
+        let at = self.path.get(position).copied().unwrap_or(self.stand);
+        let at = tracer.spot(at)?;
+        Ok(Way { run, steps: position - from, at, instructions: position })
     }
 
     /// The cheapest way to a position: the position to run to by a breakpoint (0: none), and how
@@ -243,4 +386,44 @@ impl Trace {
         }
         (best.0, best.1)
     }
+}
+
+/// Goes this way.
+pub(super) fn follow(tracer: &mut Tracer, pid: Pid, way: &Way) -> Result<(), Trouble> {
+    let diverged = |stop: &dyn std::fmt::Debug| {
+        let (after, at) = (way.instructions, &way.at);
+        Trouble::Diverged(format!("on the way to instruction {after}, at {at}: {stop:?}"))
+    };
+    let step = |tracer: &mut Tracer| {
+        let at = tracer.registers(pid)?.rip;
+        let stop = match tracer.instruction(pid, at)?.kind {
+            Kind::SystemCall => tracer.step_call(pid, Patience::default())?,
+            _ => tracer.step(pid)?,
+        };
+        if stop == Stop::Stepped { Ok(()) } else { Err(diverged(&stop)) }
+    };
+    if let Some((spot, hits)) = &way.run {
+        let at = tracer.address(spot)?;
+        tracer.plant(pid, at)?;
+        for hit in 1..=*hits {
+            match tracer.go(pid)? {
+                Stop::Planted(address) if address == at => {}
+                stop => return Err(diverged(&stop)),
+            }
+            tracer.uproot(pid, at)?;
+            if hit < *hits {
+                step(tracer)?;
+                tracer.plant(pid, at)?;
+            }
+        }
+    }
+    for _ in 0..way.steps {
+        step(tracer)?;
+    }
+    let (expected, found) = (tracer.address(&way.at)?, tracer.registers(pid)?.rip);
+    if expected != found {
+        let found = tracer.spot(found)?;
+        return Err(diverged(&format!("it stands at {found}")));
+    }
+    Ok(())
 }

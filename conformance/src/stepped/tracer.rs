@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,12 +14,16 @@ use libc::user_regs_struct as Registers;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::Trouble;
 use super::control::{Control, MARK, Meeting};
+use super::course::Spot;
 use super::decode::{Decoded, Decoding};
+use super::source::Modules;
+use super::time::{self, Deadline, Sleep, sleep_of};
 use crate::protocol::ZYGOTE_VARIABLE;
 
 /// Where a process of the adapter has stopped.
@@ -40,15 +45,48 @@ pub(super) enum Stop {
     Asleep(Sleep),
     /// It has used up the processor time it was given, without a stop.
     Spins,
+    /// It enters a system call, or comes back from one.
+    Call,
 }
 
-/// A system call that somebody sleeps in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sleep {
-    /// Its number.
-    pub(super) call: u64,
-    /// Where it was made.
-    pub(super) at: u64,
+/// What has been seen of a process since it was let go.
+#[derive(Default)]
+struct Watch {
+    looks: u32,
+    /// The processor time that it had used at the first look.
+    begun: Option<Duration>,
+    /// The call that it sleeps in, since when, and at how many looks in a row.
+    nap: Option<(Sleep, Instant, u32)>,
+    /// Where it slept up to a deadline, and how often.
+    rounds: HashMap<(u64, u64), u32>,
+    /// How much time it has been spared.
+    skipped: Duration,
+}
+
+impl Watch {
+    /// Looks at which a process sleeps, in a row, before that is believed.
+    const LOOKS: u32 = 3;
+
+    /// A process that comes back to sleep where it slept before goes round. Once this has passed,
+    /// it counts as asleep: longer than the intervals at which links look after their peers.
+    const ROUND: Duration = Duration::from_millis(100);
+
+    fn sees(&mut self, sleep: Sleep) -> (u32, Duration) {
+        match &mut self.nap {
+            Some((known, since, looks)) if *known == sleep => {
+                *looks += 1;
+                (*looks, since.elapsed())
+            }
+            _ => {
+                self.nap = Some((sleep, Instant::now(), 1));
+                (1, Duration::ZERO)
+            }
+        }
+    }
+
+    fn goes_round(&self, sleep: Sleep) -> bool {
+        self.rounds.get(&sleep.at).is_some_and(|n| *n >= 2) && self.skipped >= Self::ROUND
+    }
 }
 
 /// How long a process may sleep before it counts as blocked, and run before it counts as
@@ -59,11 +97,14 @@ pub(super) struct Patience {
     pub(super) asleep: Duration,
     /// Processor time.
     pub(super) running: Duration,
+    /// Whether it is enough to see that it sleeps now, though time may wake it.
+    pub(super) brief: bool,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { asleep: Duration::from_millis(400), running: Duration::from_millis(10) }
+        let (asleep, running) = (Duration::from_millis(400), Duration::from_millis(10));
+        Self { asleep, running, brief: false }
     }
 }
 
@@ -78,6 +119,15 @@ pub(super) struct Tracer {
     alive: Vec<Pid>,
     /// Those that have been told to stop, and came to another stop first.
     halting: Vec<Pid>,
+    /// Whether the process that was let go last has been seen asleep.
+    pub(super) slept: bool,
+    /// Whether a process that runs is also stopped when it enters and leaves the kernel, so that
+    /// one that is woken does not run on beside the one that woke it.
+    pub(super) stops_at_calls: bool,
+    /// How far the clocks of this world are ahead: see [`super::time`].
+    pub(super) ahead: Duration,
+    /// Where the modules of the program lie.
+    modules: Modules,
 }
 
 impl Tracer {
@@ -96,15 +146,43 @@ impl Tracer {
         let zygote = exec(program, log, &page)?;
         drop(page);
         let (planted, decoding) = (HashMap::new(), Decoding::default());
-        let mut tracer =
-            Self { zygote, control, decoding, planted, alive: vec![zygote], halting: Vec::new() };
+        let mut tracer = Self {
+            zygote,
+            control,
+            decoding,
+            planted,
+            alive: vec![zygote],
+            halting: Vec::new(),
+            slept: false,
+            stops_at_calls: false,
+            ahead: Duration::ZERO,
+            modules: Modules::default(),
+        };
         tracer.settle()?;
+        tracer.modules = Modules::of(zygote).map_err(Trouble::Broken)?;
         Ok(tracer)
     }
 
     /// The process that all others are forks of.
     pub(super) fn zygote(&self) -> Pid {
         self.zygote
+    }
+
+    /// The file and offset of this address.
+    pub(super) fn spot(&mut self, address: u64) -> Result<Spot, Trouble> {
+        let unknown = || Trouble::Broken(format!("no program or library has code at {address:#x}"));
+        self.modules.spot(address).ok_or_else(unknown)
+    }
+
+    /// The address of this file and offset.
+    pub(super) fn address(&self, spot: &Spot) -> Result<u64, Trouble> {
+        let unknown = || Trouble::Diverged(format!("the program has no module {}", spot.module));
+        self.modules.address(spot).ok_or_else(unknown)
+    }
+
+    /// The files that the program and its libraries are in.
+    pub(super) fn modules(&self) -> &Modules {
+        &self.modules
     }
 
     /// From the stop behind exec to the first meeting.
@@ -116,6 +194,7 @@ impl Tracer {
         let options = Options::PTRACE_O_EXITKILL
             | Options::PTRACE_O_TRACEFORK
             | Options::PTRACE_O_TRACEVFORK
+            | Options::PTRACE_O_TRACESYSGOOD
             | Options::PTRACE_O_TRACECLONE;
         ptrace::setoptions(self.zygote, options).map_err(broken("PTRACE_SETOPTIONS"))?;
         self.hide_vdso()?;
@@ -209,6 +288,14 @@ impl Tracer {
         Ok(())
     }
 
+    /// Goes past the `pause` that it stands at, which does nothing.
+    pub(super) fn pass_pause(&mut self, pid: Pid) -> Result<(), Trouble> {
+        const LENGTH: u64 = 2;
+        let mut registers = self.registers(pid)?;
+        registers.rip += LENGTH;
+        ptrace::setregs(pid, registers).map_err(broken("PTRACE_SETREGS"))
+    }
+
     /// Lets it run until it stops by itself.
     pub(super) fn go(&mut self, pid: Pid) -> Result<Stop, Trouble> {
         self.run(pid, Patience::default())
@@ -217,9 +304,14 @@ impl Tracer {
     /// The same, with patience of the caller's.
     pub(super) fn run(&mut self, pid: Pid, patience: Patience) -> Result<Stop, Trouble> {
         let mut given = None;
+        let mut watch = Watch::default();
         loop {
-            ptrace::cont(pid, given).map_err(broken("PTRACE_CONT"))?;
-            given = match self.attend(pid, patience)? {
+            self.resume(pid, given)?;
+            given = match self.watch(pid, patience, &mut watch)? {
+                Stop::Call => {
+                    self.turn_clock(pid)?;
+                    None
+                }
                 Stop::Signal(Signal::SIGSTOP) if self.halting.contains(&pid) => {
                     self.halting.retain(|p| *p != pid);
                     None
@@ -232,6 +324,30 @@ impl Tracer {
         }
     }
 
+    fn resume(&mut self, pid: Pid, given: Option<Signal>) -> Result<(), Trouble> {
+        if self.stops_at_calls || !self.ahead.is_zero() {
+            ptrace::syscall(pid, given).map_err(broken("PTRACE_SYSCALL"))
+        } else {
+            ptrace::cont(pid, given).map_err(broken("PTRACE_CONT"))
+        }
+    }
+
+    /// Has a clock that was just read show the time of this world.
+    fn turn_clock(&mut self, pid: Pid) -> Result<(), Trouble> {
+        if self.ahead.is_zero() {
+            return Ok(());
+        }
+        let after = self.registers(pid)?;
+        self.turn_clock_of(pid, after.orig_rax, &after)
+    }
+
+    fn turn_clock_of(&mut self, pid: Pid, call: u64, after: &Registers) -> Result<(), Trouble> {
+        let Some(at) = time::read_clock(call, after) else { return Ok(()) };
+        let shown = time::of_words(self.peek(pid, at)?, self.peek(pid, at + 8)?) + self.ahead;
+        self.poke(pid, at, shown.as_secs() as i64)?;
+        self.poke(pid, at + 8, shown.subsec_nanos().into())
+    }
+
     /// One instruction, which does not enter the kernel.
     pub(super) fn step(&mut self, pid: Pid) -> Result<Stop, Trouble> {
         ptrace::step(pid, None).map_err(broken("PTRACE_SINGLESTEP"))?;
@@ -241,15 +357,24 @@ impl Tracer {
 
     /// One instruction, which may sleep.
     pub(super) fn step_call(&mut self, pid: Pid, patience: Patience) -> Result<Stop, Trouble> {
+        let call = self.registers(pid)?.rax;
         ptrace::step(pid, None).map_err(broken("PTRACE_SINGLESTEP"))?;
-        self.attend(pid, patience)
+        let stop = self.attend(pid, patience)?;
+        if stop == Stop::Stepped && !self.ahead.is_zero() {
+            let after = self.registers(pid)?;
+            self.turn_clock_of(pid, call, &after)?;
+        }
+        Ok(stop)
     }
 
     /// Waits for a stop of a process that runs.
     pub(super) fn attend(&mut self, pid: Pid, patience: Patience) -> Result<Stop, Trouble> {
-        let mut asleep: Option<(Instant, Sleep)> = None;
-        let mut looks = 0;
-        let mut begun = None;
+        self.watch(pid, patience, &mut Watch::default())
+    }
+
+    fn watch(&mut self, pid: Pid, patience: Patience, watch: &mut Watch) -> Result<Stop, Trouble> {
+        self.slept = false;
+        watch.looks = 0;
         loop {
             let flags = WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
             match waitpid(pid, Some(flags)).map_err(broken("waitpid"))? {
@@ -257,30 +382,106 @@ impl Tracer {
                 status => return self.stop(pid, status),
             }
             // Woken by the stop itself; the time only bounds how long we do not look.
-            pause(if looks < 8 { Duration::from_micros(200) } else { Duration::from_millis(2) });
-            looks += 1;
-            if looks < 3 {
+            pause(Duration::from_micros(if watch.looks < 16 { 60 } else { 1_000 }));
+            watch.looks += 1;
+            if watch.looks < Watch::LOOKS {
                 continue;
             }
-            let used = processor_time(pid);
-            let begun = *begun.get_or_insert(used);
-            match sleep_of(pid) {
-                Some(sleep) => {
-                    let since = asleep.map_or_else(Instant::now, |(since, _)| since);
-                    asleep = Some((since, sleep));
-                    let endless = looks > 5 && sleeps_for_good(pid);
-                    if endless || since.elapsed() > patience.asleep {
-                        return Ok(Stop::Asleep(sleep));
-                    }
-                }
-                // It may be between two slices of one long sleep: that goes on counting unless
-                // it computes, which the processor time tells.
-                None if used.saturating_sub(begun) > patience.running => {
+            let Some(sleep) = sleep_of(pid) else {
+                watch.nap = None;
+                let used = processor_time(pid);
+                let begun = *watch.begun.get_or_insert(used);
+                if used.saturating_sub(begun) > patience.running {
                     return Ok(Stop::Spins);
                 }
-                None => {}
+                continue;
+            };
+            self.slept = true;
+            let (looks, elapsed) = watch.sees(sleep);
+            if looks < Watch::LOOKS {
+                continue;
+            }
+            match sleep.deadline() {
+                Deadline::Unknown if elapsed < patience.asleep && !patience.brief => {}
+                Deadline::Unknown | Deadline::Never => return Ok(Stop::Asleep(sleep)),
+                _ if patience.brief || watch.goes_round(sleep) => return Ok(Stop::Asleep(sleep)),
+                deadline => {
+                    let left = self.left(pid, deadline)?;
+                    watch.nap = None;
+                    watch.skipped += left;
+                    *watch.rounds.entry(sleep.at).or_default() += 1;
+                    if let Some(stop) = self.skip(pid, sleep, left)? {
+                        return Ok(stop);
+                    }
+                }
             }
         }
+    }
+
+    /// How long it is until the deadline.
+    fn left(&mut self, pid: Pid, deadline: Deadline) -> Result<Duration, Trouble> {
+        let read = |at| {
+            let (seconds, rest) = (self.peek_asleep(pid, at)?, self.peek_asleep(pid, at + 8)?);
+            Ok(time::of_words(seconds, rest))
+        };
+        Ok(match deadline {
+            Deadline::After { at } => read(at)?,
+            Deadline::When { clock, at } => {
+                let now = time::now(clock) + self.ahead;
+                read(at)?.saturating_sub(now)
+            }
+            Deadline::In(time) => time,
+            Deadline::Never | Deadline::Unknown => Duration::ZERO,
+        })
+    }
+
+    /// Reads a word of a process that has not been stopped.
+    fn peek_asleep(&self, pid: Pid, at: u64) -> Result<u64, Trouble> {
+        let bytes = self.read(pid, at, 8)?.try_into();
+        bytes.map(u64::from_le_bytes).map_err(|_| Trouble::Broken(format!("no word at {at:#x}")))
+    }
+
+    /// Reads memory of a process.
+    pub(super) fn read(&self, pid: Pid, at: u64, length: u64) -> Result<Vec<u8>, Trouble> {
+        let mut bytes = vec![0; length as usize];
+        let remote = [RemoteIoVec { base: at as usize, len: bytes.len() }];
+        let read = process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &remote);
+        let read = read.map_err(broken("process_vm_readv"))?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// Has the deadline come that the process sleeps up to. Answers the stop that it then stands
+    /// at, unless it has been let go again.
+    fn skip(&mut self, pid: Pid, sleep: Sleep, left: Duration) -> Result<Option<Stop>, Trouble> {
+        kill(pid, Signal::SIGSTOP).map_err(broken("kill"))?;
+        let status = waitpid(pid, Some(WaitPidFlag::__WALL)).map_err(broken("waitpid"))?;
+        let stop = self.stop(pid, status)?;
+        let stopped = stop == Stop::Signal(Signal::SIGSTOP);
+        if !stopped && !matches!(stop, Stop::Call | Stop::Stepped) {
+            self.halting.push(pid);
+            return Ok(Some(stop));
+        }
+        let mut registers = self.registers(pid)?;
+        if time::is_interrupted(registers.rax) {
+            registers.rax = sleep.expired() as u64;
+            // So that the kernel does not make the call again.
+            registers.orig_rax = u64::MAX;
+            ptrace::setregs(pid, registers).map_err(broken("PTRACE_SETREGS"))?;
+            self.ahead += left;
+        }
+        if !stopped {
+            // The signal is on its way, and comes before the next instruction.
+            ptrace::step(pid, None).map_err(broken("PTRACE_SINGLESTEP"))?;
+            let status = waitpid(pid, Some(WaitPidFlag::__WALL)).map_err(broken("waitpid"))?;
+            match self.stop(pid, status)? {
+                Stop::Signal(Signal::SIGSTOP) => {}
+                other => return Ok(Some(other)),
+            }
+            return Ok(Some(stop));
+        }
+        self.resume(pid, None)?;
+        Ok(None)
     }
 
     /// Stops a process that runs. It may come to another stop first.
@@ -298,6 +499,7 @@ impl Tracer {
     fn stop(&mut self, pid: Pid, status: WaitStatus) -> Result<Stop, Trouble> {
         match status {
             WaitStatus::Stopped(_, Signal::SIGTRAP) => self.trap(pid),
+            WaitStatus::PtraceSyscall(_) => Ok(Stop::Call),
             WaitStatus::Stopped(_, signal) => Ok(Stop::Signal(signal)),
             WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_CLONE) => Err(Trouble::Broken(
                 "the adapter starts threads; only single-threaded adapters can be stepped".into(),
@@ -430,42 +632,6 @@ fn pause(time: Duration) {
     // SAFETY: both structures live across the call, and no information is asked for. That no
     // signal came in time is an answer like any other.
     let _ = unsafe { libc::sigtimedwait(set, none, &raw const wait) };
-}
-
-/// The system call that the process sleeps in, if it sleeps.
-fn sleep_of(pid: Pid) -> Option<Sleep> {
-    if crate::worker::state_of(pid.as_raw() as u32, pid.as_raw() as u32)? != 'S' {
-        return None;
-    }
-    let text = std::fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
-    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-    let call = fields.first()?.parse().ok()?;
-    let hex = |f: &str| u64::from_str_radix(f.trim_start_matches("0x"), 16).ok();
-    Some(Sleep { call, at: hex(fields.last()?)? })
-}
-
-/// Whether the process sleeps in a call that has no deadline.
-fn sleeps_for_good(pid: Pid) -> bool {
-    let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/syscall")) else { return false };
-    let hex = |f: &str| u64::from_str_radix(f.trim_start_matches("0x"), 16).unwrap_or(1);
-    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-    let argument = |i: usize| fields.get(i + 1).map_or(1, |f| hex(f));
-    let minus_one = |i: usize| argument(i) as i32 == -1;
-    match fields.first().and_then(|f| f.parse::<i64>().ok()) {
-        Some(libc::SYS_futex) => argument(3) == 0,
-        Some(libc::SYS_read | libc::SYS_write | libc::SYS_readv | libc::SYS_writev) => true,
-        Some(libc::SYS_preadv2 | libc::SYS_pwritev2 | libc::SYS_recvmsg | libc::SYS_sendmsg) => {
-            true
-        }
-        Some(libc::SYS_recvfrom | libc::SYS_sendto | libc::SYS_flock) => true,
-        Some(libc::SYS_poll) => minus_one(2),
-        Some(libc::SYS_ppoll) => argument(2) == 0,
-        Some(libc::SYS_epoll_wait | libc::SYS_epoll_pwait) => minus_one(3),
-        Some(libc::SYS_mq_timedsend | libc::SYS_mq_timedreceive) => argument(4) == 0,
-        Some(libc::SYS_semtimedop) => argument(3) == 0,
-        Some(libc::SYS_msgsnd | libc::SYS_msgrcv | libc::SYS_semop) => true,
-        _ => false,
-    }
 }
 
 /// The processor time that the process has used.

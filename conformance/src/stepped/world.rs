@@ -1,19 +1,23 @@
-//! A world: one link, freshly created, and the actors on it; and the history of what they do.
+//! A world: one link, freshly created, and the actors on it; what is done in it, and the history
+//! of what they are told.
 
 use std::time::Duration;
 
-use ipc_model::{History, Message, Mode, Op, Operation, Process, Refusal, Ret};
+use ipc_model::{Counterexample, Ends, History, Message, Mode, Operation, Process, Profile};
+use ipc_model::{Refusal, Ret, Verdict};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::Trouble;
 use super::control::{Answer, Command, Meeting, SLOTS};
+use super::course::{Action, CREATOR, Call, Course, Way};
+use super::memory::Image;
 use super::trace::{self, Ending, Limits, Trace};
 use super::tracer::{Patience, Stop, Tracer};
+use super::{Finding, Trouble};
 use crate::adapter::{Place, Role};
 
-const ZYGOTE: usize = 0;
-const CREATOR: usize = 1;
+const ZYGOTE_SLOT: usize = 0;
+const CREATOR_SLOT: usize = 1;
 
 /// What all worlds of one sweep have in common.
 #[derive(Clone, Debug)]
@@ -23,9 +27,7 @@ pub(super) struct Setup {
     /// Where the link may put what it needs. It is removed between two worlds.
     pub(super) place: Place,
     /// Who holds which end, in the eyes of the model.
-    pub(super) ends: ipc_model::Ends,
-    /// How long timed calls wait, in nanoseconds.
-    pub(super) timeout: u64,
+    pub(super) ends: Ends,
     /// Every message that may be sent.
     pub(super) known: Vec<Message>,
 }
@@ -43,59 +45,130 @@ pub(super) enum Progress {
     Gone(String),
 }
 
+impl Progress {
+    /// In one word, or a few.
+    pub(super) fn word(&self) -> String {
+        match self {
+            Progress::Returned(Answer::Odd(_)) => "error".into(),
+            Progress::Returned(answer) => match answer.ret() {
+                Some(ret) => ret.to_string(),
+                None => "unsupported".into(),
+            },
+            Progress::Asleep => "asleep".into(),
+            Progress::Spins => "spins".into(),
+            Progress::Gone(how) => format!("died of {how}"),
+        }
+    }
+
+    /// Whether the call is over, and was told something that the model has a word for.
+    pub(super) fn returned(&self) -> bool {
+        matches!(self, Progress::Returned(answer) if answer.ret().is_some())
+    }
+
+    /// Whether the call is over, and had an effect.
+    pub(super) fn took_effect(&self) -> bool {
+        use Answer::{Done, Received, Torn};
+        matches!(self, Progress::Returned(Done | Received(_) | Torn(_)))
+    }
+}
+
 struct Actor {
     pid: Pid,
     process: Process,
     slot: usize,
-    /// The call it is in, by its place in the history.
-    open: Option<usize>,
+    /// The call it is in.
+    open: Option<Open>,
     /// It sleeps in its call, and has not been stopped.
     asleep: bool,
+}
+
+/// A call that is not over.
+#[derive(Clone, Copy)]
+struct Open {
+    /// Its place in the history, if the model knows such calls.
+    number: Option<usize>,
+    /// Whether it stops at its beginning and at its end.
+    stepped: bool,
 }
 
 /// One world.
 pub(super) struct World<'t> {
     pub(super) tracer: &'t mut Tracer,
     setup: &'t Setup,
-    creator: Pid,
     actors: Vec<Actor>,
     slots: usize,
     clock: u64,
     ended: bool,
-    /// What has happened so far.
+    history: History,
+    actions: Vec<Action>,
+    /// What happened first that the model has no word for.
+    pub(super) odd: Option<String>,
+    /// What the processes were told, in short.
+    pub(super) words: Vec<String>,
+    /// What is shared at each stop, if that is wanted.
+    pub(super) images: Option<Vec<Image>>,
+}
+
+/// What is left of a world that is over.
+pub(super) struct Ended {
+    pub(super) course: Course,
     pub(super) history: History,
+    pub(super) odd: Option<String>,
+    pub(super) words: Vec<String>,
 }
 
 impl<'t> World<'t> {
+    /// A world in which nothing has been done yet.
+    pub(super) fn new(tracer: &'t mut Tracer, setup: &'t Setup) -> Self {
+        let history = History { links: vec![setup.ends], ..History::default() };
+        Self {
+            tracer,
+            setup,
+            actors: Vec::new(),
+            slots: CREATOR_SLOT,
+            clock: 0,
+            ended: false,
+            history,
+            actions: Vec::new(),
+            odd: None,
+            words: Vec::new(),
+            images: None,
+        }
+    }
+
     /// A world with its link created, and nobody on it.
     pub(super) fn create(tracer: &'t mut Tracer, setup: &'t Setup) -> Result<Self, Trouble> {
-        let zygote = tracer.zygote();
-        tracer.control.write(ZYGOTE, &Command::Fork { slot: CREATOR }).map_err(Trouble::Broken)?;
-        let creator = match tracer.go(zygote)? {
+        let mut world = Self::new(tracer, setup);
+        world.creator()?;
+        world.whole(CREATOR, Call::Create)?;
+        Ok(world)
+    }
+
+    /// Forks the process that is going to create the link.
+    pub(super) fn creator(&mut self) -> Result<(), Trouble> {
+        let zygote = self.tracer.zygote();
+        let slot = self.slots;
+        self.slots += 1;
+        self.command(ZYGOTE_SLOT, &Command::Fork { slot })?;
+        let pid = match self.tracer.go(zygote)? {
             Stop::Forked(child) => child,
             other => return Err(unexpected("the zygote", &other)),
         };
-        reach(tracer, zygote, Meeting::Idle)?;
-        reach(tracer, creator, Meeting::Idle)?;
-        let history = History { links: vec![setup.ends], ..History::default() };
-        let (actors, slots) = (Vec::new(), CREATOR + 1);
-        let world = Self { tracer, setup, creator, actors, slots, clock: 0, ended: false, history };
-        let (link, place) = (setup.link.clone(), setup.place.clone());
-        world
-            .tracer
-            .control
-            .write(CREATOR, &Command::Create { link, place })
-            .map_err(Trouble::Broken)?;
-        for meeting in [Meeting::Begin, Meeting::End, Meeting::Idle] {
-            reach(world.tracer, creator, meeting)?;
-        }
-        world.carried_out(CREATOR, "create")?;
-        Ok(world)
+        reach(self.tracer, zygote, Meeting::Idle)?;
+        reach(self.tracer, pid, Meeting::Idle)?;
+        self.actors.push(Actor { pid, process: CREATOR, slot, open: None, asleep: false });
+        self.actions.push(Action::Creator);
+        Ok(())
+    }
+
+    fn command(&self, slot: usize, command: &Command) -> Result<(), Trouble> {
+        self.tracer.control.write(slot, command).map_err(Trouble::Broken)
     }
 
     fn carried_out(&self, slot: usize, what: &str) -> Result<(), Trouble> {
         match self.tracer.control.read(slot).map_err(Trouble::Broken)? {
             Answer::Done => Ok(()),
+            Answer::Odd(why) => Err(Trouble::Refused(format!("{what}: {why}"))),
             other => Err(Trouble::Refused(format!("{what}: {other:?}"))),
         }
     }
@@ -107,59 +180,53 @@ impl<'t> World<'t> {
             return Err(Trouble::Broken(format!("more than {SLOTS} processes")));
         }
         self.slots += 1;
-        let command = Command::Admit { role, slot };
-        self.tracer.control.write(CREATOR, &command).map_err(Trouble::Broken)?;
-        match self.tracer.go(self.creator)? {
+        self.actions.push(Action::Admit { role });
+        let (creator, known) = (self.seat(CREATOR), self.setup.known.clone());
+        self.command(creator.1, &Command::Admit { role, slot, known })?;
+        match self.tracer.go(creator.0)? {
             Stop::Forked(pid) => {
-                reach(self.tracer, self.creator, Meeting::Idle)?;
+                reach(self.tracer, creator.0, Meeting::Idle)?;
                 reach(self.tracer, pid, Meeting::Idle)?;
-                self.actors.push(Actor {
-                    pid,
-                    process: role.process,
-                    slot,
-                    open: None,
-                    asleep: false,
-                });
+                let process = role.process;
+                self.actors.push(Actor { pid, process, slot, open: None, asleep: false });
                 Ok(())
             }
-            Stop::Meeting(Meeting::Idle) => self.carried_out(CREATOR, "address"),
+            Stop::Meeting(Meeting::Idle) => self.carried_out(creator.1, "address"),
             other => Err(unexpected("the creator", &other)),
         }
     }
 
-    /// Lets the actor connect.
-    pub(super) fn connect(&mut self, process: Process) -> Result<(), Trouble> {
-        self.begin_connect(process)?;
-        let pid = self.pid(process);
-        reach(self.tracer, pid, Meeting::End)?;
-        self.connected(process)
-    }
-
-    /// Brings the actor to where connecting begins.
-    pub(super) fn begin_connect(&mut self, process: Process) -> Result<(), Trouble> {
-        let (pid, slot) = (self.pid(process), self.actor(process).slot);
-        self.tracer.control.write(slot, &Command::Connect).map_err(Trouble::Broken)?;
-        reach(self.tracer, pid, Meeting::Begin)
-    }
-
-    /// Takes the answer of an actor that stands at the end of connecting.
-    pub(super) fn connected(&mut self, process: Process) -> Result<(), Trouble> {
-        let (pid, slot) = (self.pid(process), self.actor(process).slot);
-        reach(self.tracer, pid, Meeting::Idle)?;
-        self.carried_out(slot, "connect")
+    fn seat(&self, process: Process) -> (Pid, usize) {
+        let actor = self.actor(process);
+        (actor.pid, actor.slot)
     }
 
     /// Adds an actor that is connected.
     pub(super) fn join(&mut self, role: Role) -> Result<(), Trouble> {
         self.admit(role)?;
-        self.connect(role.process)
+        self.whole(role.process, Call::Connect)
     }
 
     /// Says that nobody else will come for now.
     pub(super) fn hand_over(&mut self) -> Result<(), Trouble> {
-        self.tracer.control.write(CREATOR, &Command::HandOver).map_err(Trouble::Broken)?;
-        reach(self.tracer, self.creator, Meeting::Idle)?;
-        self.carried_out(CREATOR, "hand over")
+        let (creator, slot) = self.seat(CREATOR);
+        self.actions.push(Action::HandOver);
+        self.command(slot, &Command::HandOver)?;
+        reach(self.tracer, creator, Meeting::Idle)?;
+        self.carried_out(slot, "hand over")
+    }
+
+    /// Removes what is left behind, as the users of the link would.
+    pub(super) fn remove(&mut self) -> Result<(), Trouble> {
+        self.actions.push(Action::Remove);
+        self.remove_leftovers()
+    }
+
+    fn remove_leftovers(&mut self) -> Result<(), Trouble> {
+        let (link, place) = (self.setup.link.clone(), self.setup.place.clone());
+        self.command(ZYGOTE_SLOT, &Command::Remove { link, place })?;
+        let zygote = self.tracer.zygote();
+        reach(self.tracer, zygote, Meeting::Idle)
     }
 
     fn actor(&self, process: Process) -> &Actor {
@@ -173,40 +240,14 @@ impl<'t> World<'t> {
         found.expect("worlds are asked only about actors they have")
     }
 
+    /// Whether there is such an actor.
+    pub(super) fn has(&self, process: Process) -> bool {
+        self.actors.iter().any(|a| a.process == process)
+    }
+
     /// The operating system's number of the actor.
     pub(super) fn pid(&self, process: Process) -> Pid {
         self.actor(process).pid
-    }
-
-    fn tick(&mut self) -> u64 {
-        self.clock += 10;
-        self.clock
-    }
-
-    /// Brings the actor to where this call begins.
-    pub(super) fn begin(&mut self, process: Process, op: Op) -> Result<(), Trouble> {
-        let (timeout, known) = (self.setup.timeout, self.setup.known.clone());
-        let slot = self.actor(process).slot;
-        let command = Command::Call { op, timeout, known };
-        self.tracer.control.write(slot, &command).map_err(Trouble::Broken)?;
-        match self.tracer.go(self.pid(process))? {
-            Stop::Meeting(Meeting::Begin) => {}
-            other => return Err(unexpected("an actor", &other)),
-        }
-        let call = self.tick();
-        let timed = op.mode() == Mode::Timed;
-        let timeout = timed.then_some(timeout);
-        self.actor_mut(process).open = Some(self.history.operations.len());
-        let operation = Operation { process, op, call, ret: None, timeout, blocked: None };
-        self.history.operations.push(operation);
-        Ok(())
-    }
-
-    /// Lets the actor run to the end of the call that it is in.
-    pub(super) fn complete(&mut self, process: Process) -> Result<Progress, Trouble> {
-        let pid = self.pid(process);
-        let stop = self.tracer.go(pid)?;
-        self.progress(process, stop)
     }
 
     /// Whether the actor is in a call.
@@ -214,20 +255,118 @@ impl<'t> World<'t> {
         self.actor(process).open.is_some()
     }
 
-    /// Lets the actor go on with its call for a while. One that does not come to its end is
-    /// stopped where it spins, or left asleep.
-    pub(super) fn go_on(&mut self, process: Process) -> Result<Progress, Trouble> {
-        let short = Patience { asleep: Duration::from_millis(150), ..Patience::default() };
+    fn tick(&mut self) -> u64 {
+        // So that the picture of the history counts events.
+        self.clock += 1_000;
+        self.clock
+    }
+
+    fn open(&mut self, process: Process, call: Call, stepped: bool) -> Result<(), Trouble> {
+        let slot = self.actor(process).slot;
+        let (link, place) = (self.setup.link.clone(), self.setup.place.clone());
+        let command = match call {
+            Call::Create => Command::Create { link, place, stepped },
+            Call::Connect => Command::Connect { stepped },
+            Call::Op { op, timeout } => Command::Call { op, timeout, stepped },
+        };
+        self.command(slot, &command)?;
+        if stepped {
+            reach(self.tracer, self.pid(process), Meeting::Begin)?;
+        }
+        self.actions.push(Action::Begin { process, call });
+        let number = match call {
+            Call::Op { op, timeout } => {
+                let call = self.tick();
+                let timeout = (op.mode() == Mode::Timed).then_some(timeout);
+                let operation = Operation { process, op, call, ret: None, timeout, blocked: None };
+                self.history.operations.push(operation);
+                Some(self.history.operations.len() - 1)
+            }
+            _ => None,
+        };
+        self.actor_mut(process).open = Some(Open { number, stepped });
+        Ok(())
+    }
+
+    /// Brings the actor to where this call begins.
+    pub(super) fn begin(&mut self, process: Process, call: Call) -> Result<(), Trouble> {
+        self.open(process, call, true)
+    }
+
+    /// Has the actor make this call as soon as it goes on, without a stop at its beginning.
+    pub(super) fn begin_whole(&mut self, process: Process, call: Call) -> Result<(), Trouble> {
+        self.open(process, call, false)
+    }
+
+    /// One whole call that must succeed, and that the model has no word for.
+    pub(super) fn whole(&mut self, process: Process, call: Call) -> Result<(), Trouble> {
+        match self.call(process, call)? {
+            Progress::Returned(Answer::Done) => Ok(()),
+            Progress::Returned(Answer::Odd(why)) => Err(Trouble::Refused(format!("{call}: {why}"))),
+            other => Err(Trouble::Refused(format!("{call}: {}", other.word()))),
+        }
+    }
+
+    /// One whole call.
+    pub(super) fn call(&mut self, process: Process, call: Call) -> Result<Progress, Trouble> {
+        self.open(process, call, false)?;
+        self.go_on(process, true)
+    }
+
+    /// One whole call, up to where it sleeps, though time might wake it.
+    pub(super) fn call_briefly(
+        &mut self,
+        process: Process,
+        call: Call,
+    ) -> Result<Progress, Trouble> {
+        self.open(process, call, false)?;
+        self.go_on(process, false)
+    }
+
+    /// Lets the actor go on with its call. One that does not come to its end is stopped where it
+    /// spins, or left asleep. Unless `thorough`, it is enough to see that it sleeps.
+    pub(super) fn go_on(&mut self, process: Process, thorough: bool) -> Result<Progress, Trouble> {
+        let progress = match self.advance(process, thorough)? {
+            // A suspicion is looked at with ten times the patience before it counts.
+            Progress::Spins if thorough => {
+                let default = Patience::default();
+                let more = Patience { running: 10 * default.running, ..default };
+                self.advance_with(process, more)?
+            }
+            progress => progress,
+        };
+        let came = progress.word();
+        self.actions.push(Action::GoOn { process, thorough, came });
+        match &progress {
+            Progress::Returned(Answer::Odd(why)) => self.note_odd(format!("{process}: {why}")),
+            Progress::Gone(how) => self.note_odd(format!("{process} died of {how}")),
+            _ => {}
+        }
+        Ok(progress)
+    }
+
+    fn note_odd(&mut self, what: String) {
+        self.odd.get_or_insert(what);
+    }
+
+    fn advance(&mut self, process: Process, thorough: bool) -> Result<Progress, Trouble> {
+        self.advance_with(process, Patience { brief: !thorough, ..Patience::default() })
+    }
+
+    fn advance_with(&mut self, process: Process, patience: Patience) -> Result<Progress, Trouble> {
         let pid = self.pid(process);
         let asleep = std::mem::take(&mut self.actor_mut(process).asleep);
-        let stop = match asleep {
-            true => self.tracer.attend(pid, short)?,
-            false => self.tracer.run(pid, short)?,
+        let mut stop = match asleep {
+            true => self.tracer.attend(pid, patience)?,
+            false => self.tracer.run(pid, patience)?,
         };
-        let stop = match stop {
-            Stop::Spins => self.tracer.halt(pid)?,
-            stop => stop,
-        };
+        // Its call is over, or the step into it: it has been woken.
+        while matches!(stop, Stop::Call | Stop::Stepped) {
+            stop = self.tracer.run(pid, patience)?;
+        }
+        if stop == Stop::Spins {
+            stop = self.tracer.halt(pid)?;
+        }
         match stop {
             Stop::Signal(Signal::SIGSTOP) => Ok(Progress::Spins),
             stop => {
@@ -237,44 +376,62 @@ impl<'t> World<'t> {
         }
     }
 
-    /// The same for an actor that has been let go before, and may have moved since.
-    pub(super) fn look(
-        &mut self,
-        process: Process,
-        patience: Patience,
-    ) -> Result<Progress, Trouble> {
+    /// Lets the actor go this way in its call.
+    pub(super) fn reach(&mut self, process: Process, way: &Way) -> Result<(), Trouble> {
         let pid = self.pid(process);
-        let stop = self.tracer.attend(pid, patience)?;
-        self.progress(process, stop)
+        trace::follow(self.tracer, pid, way)?;
+        self.actions.push(Action::Reach { process, way: way.clone() });
+        self.photograph(pid)
     }
 
-    /// Steps through the call that the actor stands at the beginning of.
-    pub(super) fn trace(&mut self, process: Process) -> Result<(Trace, Progress), Trouble> {
+    fn photograph(&mut self, pid: Pid) -> Result<(), Trouble> {
+        if let Some(images) = &mut self.images {
+            images.push(Image::of(pid).map_err(Trouble::Broken)?);
+        }
+        Ok(())
+    }
+
+    /// Steps through the call that the actor is in.
+    pub(super) fn trace(
+        &mut self,
+        process: Process,
+        limits: Limits,
+    ) -> Result<(Trace, Progress), Trouble> {
         let pid = self.pid(process);
-        let trace = trace::through(self.tracer, pid, Patience::default(), Limits::default())?;
+        let trace = trace::through(self.tracer, pid, limits)?;
         let stop = match &trace.end {
             Ending::Returned => Stop::Meeting(Meeting::End),
             Ending::Asleep(sleep) => Stop::Asleep(*sleep),
             Ending::Gone(how) => Stop::Gone(*how),
             Ending::TooLong => Stop::Spins,
         };
+        self.actor_mut(process).asleep = matches!(stop, Stop::Asleep(_));
         let progress = self.progress(process, stop)?;
         Ok((trace, progress))
     }
 
     fn progress(&mut self, process: Process, stop: Stop) -> Result<Progress, Trouble> {
+        let stepped = self.actor(process).open.is_some_and(|o| o.stepped);
         match stop {
-            Stop::Meeting(Meeting::End) => self.returned(process).map(Progress::Returned),
+            Stop::Meeting(Meeting::End) if stepped => {
+                let time = self.tick();
+                reach(self.tracer, self.pid(process), Meeting::Idle)?;
+                self.returned(process, time).map(Progress::Returned)
+            }
+            Stop::Meeting(Meeting::Idle) if !stepped => {
+                let time = self.tick();
+                self.returned(process, time).map(Progress::Returned)
+            }
             Stop::Asleep(_) => {
                 let time = self.tick();
-                if let Some(open) = self.actor(process).open {
+                if let Some(open) = self.actor(process).open.and_then(|o| o.number) {
                     self.history.operations[open].blocked = Some(time);
                 }
                 Ok(Progress::Asleep)
             }
             Stop::Spins => Ok(Progress::Spins),
             Stop::Signal(signal) => {
-                self.kill(process)?;
+                self.kill_quietly(process)?;
                 Ok(Progress::Gone(signal.to_string()))
             }
             Stop::Gone(Ok(code)) => Ok(Progress::Gone(format!("exit code {code}"))),
@@ -283,12 +440,11 @@ impl<'t> World<'t> {
         }
     }
 
-    fn returned(&mut self, process: Process) -> Result<Answer, Trouble> {
-        let (pid, slot) = (self.pid(process), self.actor(process).slot);
-        let mut time = self.tick();
-        reach(self.tracer, pid, Meeting::Idle)?;
+    fn returned(&mut self, process: Process, mut time: u64) -> Result<Answer, Trouble> {
+        let slot = self.actor(process).slot;
         let answer: Answer = self.tracer.control.read(slot).map_err(Trouble::Broken)?;
-        if let (Some(open), Some(ret)) = (self.actor_mut(process).open.take(), answer.ret()) {
+        let open = self.actor_mut(process).open.take().and_then(|o| o.number);
+        if let (Some(open), Some(ret)) = (open, answer.ret()) {
             let operation = &mut self.history.operations[open];
             if let (Ret::Refused(Refusal::Timeout), Some(timeout)) = (ret, operation.timeout) {
                 // The clock of a world counts events, but a call never times out early in it.
@@ -300,48 +456,66 @@ impl<'t> World<'t> {
         Ok(answer)
     }
 
-    /// One whole call.
-    pub(super) fn call(&mut self, process: Process, op: Op) -> Result<Progress, Trouble> {
-        self.begin(process, op)?;
-        match self.complete(process)? {
-            // A suspicion is looked at with ten times the patience before it counts.
-            Progress::Spins => {
-                let default = Patience::default();
-                let more = Patience { running: 10 * default.running, ..default };
-                self.look(process, more)
-            }
-            progress => Ok(progress),
+    fn kill_quietly(&mut self, process: Process) -> Result<(), Trouble> {
+        let pid = self.pid(process);
+        self.tracer.kill(pid)?;
+        if process != CREATOR {
+            let time = self.tick();
+            self.history.crashes.push((time, process));
         }
+        Ok(())
     }
 
     /// Kills the actor where it stands.
     pub(super) fn kill(&mut self, process: Process) -> Result<(), Trouble> {
-        let pid = self.pid(process);
-        self.tracer.kill(pid)?;
-        let time = self.tick();
-        self.history.crashes.push((time, process));
+        self.kill_quietly(process)?;
+        self.actions.push(Action::Kill { process });
         Ok(())
     }
 
+    /// Whether the actor is alive.
+    pub(super) fn lives(&self, process: Process) -> bool {
+        self.has(process) && self.tracer.is_alive(self.pid(process))
+    }
+
     /// Ends the world, and removes its link.
-    pub(super) fn end(mut self) -> Result<History, Trouble> {
+    pub(super) fn end(mut self) -> Result<Ended, Trouble> {
         self.clear()?;
-        Ok(std::mem::take(&mut self.history))
+        let mut history = std::mem::take(&mut self.history);
+        history.quiescent = true;
+        let course = Course {
+            senders: self.setup.ends.senders.iter().collect(),
+            receivers: self.setup.ends.receivers.iter().collect(),
+            known: self.setup.known.clone(),
+            actions: std::mem::take(&mut self.actions),
+        };
+        let (odd, words) = (self.odd.take(), std::mem::take(&mut self.words));
+        Ok(Ended { course, history, odd, words })
     }
 
     fn clear(&mut self) -> Result<(), Trouble> {
         self.ended = true;
-        for actor in &self.actors {
+        self.tracer.stops_at_calls = false;
+        self.tracer.ahead = std::time::Duration::ZERO;
+        let (creators, actors): (Vec<&Actor>, Vec<&Actor>) =
+            self.actors.iter().partition(|a| a.process == CREATOR);
+        for actor in actors {
             self.tracer.kill(actor.pid)?;
         }
-        self.tracer.control.write(CREATOR, &Command::Finish).map_err(Trouble::Broken)?;
-        let finished = self.tracer.is_alive(self.creator)
-            && matches!(self.tracer.go(self.creator)?, Stop::Gone(_));
-        if !finished {
-            let (link, place) = (self.setup.link.clone(), self.setup.place.clone());
-            remove(self.tracer, self.creator, link, place)?;
+        let mut orderly = false;
+        for (pid, slot) in creators.iter().map(|c| (c.pid, c.slot)) {
+            if !self.tracer.is_alive(pid) {
+                continue;
+            }
+            // One that was stopped in the middle of creating cannot be asked to finish.
+            let idle = self.actors.iter().all(|a| a.pid != pid || a.open.is_none());
+            if idle {
+                self.tracer.control.write(slot, &Command::Finish).map_err(Trouble::Broken)?;
+                orderly = matches!(self.tracer.go(pid)?, Stop::Gone(_));
+            }
+            self.tracer.kill(pid)?;
         }
-        Ok(())
+        if orderly { Ok(()) } else { self.remove_leftovers() }
     }
 }
 
@@ -354,13 +528,29 @@ impl Drop for World<'_> {
     }
 }
 
-fn remove(tracer: &mut Tracer, creator: Pid, link: String, place: Place) -> Result<(), Trouble> {
-    tracer.kill(creator)?;
-    let zygote = tracer.zygote();
-    tracer.control.write(ZYGOTE, &Command::Remove { link, place }).map_err(Trouble::Broken)?;
-    reach(tracer, zygote, Meeting::Idle)
+impl Ended {
+    /// What the model says to it.
+    pub(super) fn judge(&self, profile: &Profile) -> Finding {
+        match (&self.odd, ipc_model::check(profile, &self.history)) {
+            (_, Verdict::Fail(counterexample)) => Finding::Forbidden(counterexample),
+            (Some(why), _) => Finding::Odd(why.clone()),
+            (None, Verdict::Inconclusive(why)) => Finding::Odd(why),
+            (None, Verdict::Pass { .. }) => Finding::Allowed,
+        }
+    }
 }
 
+impl Finding {
+    /// The counterexample, if the model forbids it.
+    pub fn counterexample(&self) -> Option<&Counterexample> {
+        match self {
+            Finding::Forbidden(counterexample) => Some(counterexample),
+            _ => None,
+        }
+    }
+}
+
+/// Lets the process run to this meeting.
 fn reach(tracer: &mut Tracer, pid: Pid, meeting: Meeting) -> Result<(), Trouble> {
     match tracer.go(pid)? {
         Stop::Meeting(found) if found == meeting => Ok(()),
@@ -371,3 +561,6 @@ fn reach(tracer: &mut Tracer, pid: Pid, meeting: Meeting) -> Result<(), Trouble>
 fn unexpected(who: &str, stop: &Stop) -> Trouble {
     Trouble::Broken(format!("{who} stops where it should not: {stop:?}"))
 }
+
+/// How long a timed call waits that is going to be given what it waits for, or killed before.
+pub(super) const LONG: Duration = Duration::from_secs(3_600);

@@ -1,0 +1,121 @@
+//! What a link is called with in every world: its processes, their ends, and their calls.
+
+use std::time::Duration;
+
+use ipc_model::{
+    Addressing, Capacity, Ends, Message, Mode, Modes, Op, Process, ProcessSet, Profile,
+};
+
+use super::Trouble;
+use super::course::Call;
+use super::world::Setup;
+use crate::adapter::{Claim, Place, Role};
+
+/// Sends.
+pub(super) const SENDER: Process = Process(0);
+/// Receives.
+pub(super) const RECEIVER: Process = Process(1);
+/// Takes the role of a process that was killed, or stands beside it.
+pub(super) const HEIR: Process = Process(2);
+/// Takes the role after the heir has closed.
+pub(super) const LATER: Process = Process(3);
+
+/// Messages that each process may send.
+const MESSAGES: u32 = 32;
+
+/// A link, and where its worlds are.
+pub(super) struct Setting<'a> {
+    pub(super) claim: &'a Claim,
+    pub(super) place: Place,
+}
+
+/// The end that a process holds.
+pub(super) fn role(process: Process, sends: bool) -> Role {
+    Role { process, sends, receives: !sends }
+}
+
+impl Setting<'_> {
+    pub(super) fn profile(&self) -> &Profile {
+        &self.claim.profile
+    }
+
+    /// The worlds in which these processes hold ends.
+    pub(super) fn setup(&self, senders: &[Process], receivers: &[Process]) -> Setup {
+        let set = |processes: &[Process]| processes.iter().copied().collect::<ProcessSet>();
+        let size = self.profile().usual_size();
+        let of = |p: &Process| {
+            let process = *p;
+            (0..MESSAGES).map(move |n| Message::new(process.0, n, size))
+        };
+        Setup {
+            link: self.claim.link.clone(),
+            place: self.place.clone(),
+            ends: Ends { senders: set(senders), receivers: set(receivers) },
+            known: senders.iter().flat_map(of).collect(),
+        }
+    }
+
+    /// A send of the `sequence`-th message of this process.
+    pub(super) fn send(
+        &self,
+        (from, to): (Process, Process),
+        sequence: u32,
+        mode: Mode,
+        timeout: Duration,
+    ) -> Call {
+        let named = self.profile().addressing != Addressing::Mailbox;
+        let message = Message::new(from.0, sequence, self.profile().usual_size());
+        let op = Op::Send { link: 0, to: named.then_some(to), message, mode };
+        Call::Op { op, timeout: timeout.as_nanos() as u64 }
+    }
+
+    /// A receive of what this process sends.
+    pub(super) fn receive(&self, from: Process, mode: Mode, timeout: Duration) -> Call {
+        let named = self.profile().addressing == Addressing::Symmetric;
+        let op = Op::Receive { link: 0, from: named.then_some(from), mode };
+        Call::Op { op, timeout: timeout.as_nanos() as u64 }
+    }
+
+    /// The mode of sending that comes back soonest.
+    pub(super) fn quick_send(&self) -> Result<Mode, Trouble> {
+        quick(&self.profile().send)
+    }
+
+    /// The mode of receiving that comes back soonest.
+    pub(super) fn quick_receive(&self) -> Result<Mode, Trouble> {
+        quick(&self.profile().receive)
+    }
+
+    /// How many messages may wait; of a link that does not say, few.
+    pub(super) fn capacity(&self) -> u32 {
+        match self.profile().capacity {
+            Capacity::Zero => 0,
+            Capacity::Bounded(n) => n,
+            Capacity::AtLeast(n) => n.min(2),
+            Capacity::Unbounded => 2,
+        }
+    }
+
+    /// How many messages fill it, if it can be filled with few: above that, a sweep takes long
+    /// and shows what a shorter one shows.
+    pub(super) fn full(&self) -> Option<u32> {
+        match self.profile().capacity {
+            Capacity::Bounded(n @ 1..=8) => Some(n),
+            _ => None,
+        }
+    }
+}
+
+/// The time that a timed call is given which is not to wait.
+pub(super) const SHORT: Duration = Duration::from_millis(1);
+
+fn quick(modes: &Modes) -> Result<Mode, Trouble> {
+    let known = [Mode::Nonblocking, Mode::Timed, Mode::Blocking];
+    let offered = known.into_iter().find(|mode| modes.offers(*mode));
+    offered.ok_or_else(|| Trouble::Refused("the link has no such call".into()))
+}
+
+/// Closing.
+pub(super) fn close() -> Call {
+    Call::Op { op: Op::Close { link: 0 }, timeout: 0 }
+}

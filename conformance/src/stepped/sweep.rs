@@ -1,0 +1,167 @@
+//! What came of killing one operation at every point, or of all schedules of one scenario.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ipc_model::{Counterexample, lanes};
+use serde::{Deserialize, Serialize};
+
+use super::course::Course;
+use super::replay::{Found, Stepped};
+use super::tracer::Tracer;
+use super::world::Ended;
+use super::{Finding, Trouble};
+
+/// Schedules with a number of preemptions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Level {
+    /// How many.
+    pub preemptions: usize,
+    /// Whether each ends in a kill.
+    pub kills: bool,
+    /// How many schedules were run.
+    pub explored: usize,
+    /// How many that were known were left out, for there were too many.
+    pub left_out: usize,
+    /// Whether there may be others: those that follow from schedules that were left out.
+    pub incomplete: bool,
+}
+
+/// A counterexample, as it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The rule of the model that is broken.
+    pub rule: String,
+    /// What was told, and what was allowed, in one line.
+    pub says: String,
+    /// What was done, in words.
+    pub narrative: Vec<String>,
+    /// The space-time picture.
+    pub picture: String,
+    /// The file to do it again by; or why there is none.
+    pub replay: Result<Box<Stepped>, String>,
+}
+
+/// What came of it all.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Sweep {
+    /// The name of its rule.
+    pub name: String,
+    /// What waited in the link, and who.
+    pub state: String,
+    /// Instructions of the operation.
+    pub instructions: usize,
+    /// Its reads of what others can write.
+    pub reads: usize,
+    /// Its writes to what others can see.
+    pub writes: usize,
+    /// Its system calls.
+    pub calls: usize,
+    /// Whether it did the same to what others see when it was traced again.
+    pub repeats: bool,
+    /// Whether it even was the same, instruction by instruction: what computes with the time is
+    /// not.
+    pub exact: bool,
+    /// How many points it was killed at, or schedules were run.
+    pub points: usize,
+    /// Of schedules: by number of preemptions.
+    pub levels: Vec<Level>,
+    /// What the processes were told, and how often.
+    pub outcomes: BTreeMap<String, usize>,
+    /// How many worlds have a history that the model does not explain.
+    pub forbidden: usize,
+    /// The shortest of them.
+    pub shown: Option<Shown>,
+    /// In how many worlds something happened that the model has no word for.
+    pub odd: usize,
+    /// The shortest of them, in words.
+    pub odd_shown: Option<Vec<String>>,
+    /// Why the role cannot be taken again even after an orderly end, so that it was not tried.
+    pub rejoin: Option<String>,
+    /// How long each world took.
+    pub times: Vec<Duration>,
+    /// How long the whole took.
+    pub elapsed: Duration,
+    /// Why it was not carried through.
+    pub trouble: Option<Trouble>,
+}
+
+/// The worlds worth showing.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) shortest: Option<(Course, Box<Counterexample>)>,
+    pub(super) odd: Option<(Course, String)>,
+}
+
+impl Sweep {
+    pub(super) fn note(&mut self, gathered: &mut Gathered, ended: Ended, finding: Finding) {
+        *self.outcomes.entry(ended.words.join(", ")).or_default() += 1;
+        let shorter = |known: Option<&Course>| known.is_none_or(|k| ended.course.size() < k.size());
+        match finding {
+            Finding::Allowed => {}
+            Finding::Forbidden(counterexample) => {
+                self.forbidden += 1;
+                if shorter(gathered.shortest.as_ref().map(|(c, _)| c)) {
+                    gathered.shortest = Some((ended.course, counterexample));
+                }
+            }
+            Finding::Odd(why) => {
+                self.odd += 1;
+                if shorter(gathered.odd.as_ref().map(|(c, _)| c)) {
+                    gathered.odd = Some((ended.course, why));
+                }
+            }
+        }
+    }
+
+    /// Schedules that were left out, without those that would follow from them.
+    pub fn left_out(&self) -> usize {
+        self.levels.iter().map(|l| l.left_out).sum()
+    }
+
+    /// Up to how many preemptions every schedule was run.
+    pub fn complete(&self) -> Option<usize> {
+        let complete = self.levels.iter().filter(|l| !l.kills).take_while(|l| !l.incomplete);
+        complete.last().map(|l| l.preemptions)
+    }
+
+    /// The verdict in one word, where all that was asked for had to be done.
+    pub fn verdict(&self) -> &'static str {
+        match &self.trouble {
+            _ if self.forbidden > 0 => "fail",
+            Some(Trouble::Refused(_)) => "not-claimed",
+            Some(Trouble::Broken(_) | Trouble::TooLong(_)) => "broken",
+            Some(Trouble::Diverged(_)) => "inconclusive",
+            None if self.odd > 0 || self.left_out() > 0 || !self.repeats => "inconclusive",
+            None => "pass",
+        }
+    }
+
+    /// The time that half of the worlds stayed below.
+    pub fn median(&self) -> Duration {
+        let mut times = self.times.clone();
+        times.sort_unstable();
+        times.get(times.len() / 2).copied().unwrap_or_default()
+    }
+}
+
+impl Shown {
+    pub(super) fn of(
+        tracer: &mut Tracer,
+        found: Found<'_>,
+        counterexample: &Counterexample,
+    ) -> Self {
+        let told = super::narrative::tell(&found.course, Some(counterexample), tracer.modules());
+        let (shortest, narrative, replay) = match found.record(tracer) {
+            Ok((stepped, shortest)) => (shortest, stepped.narrative.clone(), Ok(Box::new(stepped))),
+            Err(trouble) => (Box::new(counterexample.clone()), told, Err(trouble.to_string())),
+        };
+        Self {
+            rule: shortest.rule.to_string(),
+            says: shortest.to_string(),
+            narrative,
+            picture: lanes::draw(&shortest.history, Some(&shortest)),
+            replay,
+        }
+    }
+}
