@@ -205,8 +205,8 @@ fn missed(expected: Expected, seen: &Seen) -> Option<String> {
         Expected::Answer(is, name) => {
             (!seen.answered.as_ref().is_some_and(is)).then(|| name.into())
         }
-        Expected::Excused(_) if seen.answered == Some(Answered::Pending) => None,
-        Expected::Woken(waker) | Expected::Excused(waker) => {
+        Expected::WokenWhere(is, _) if !seen.answered.as_ref().is_some_and(is) => None,
+        Expected::Woken(waker) | Expected::WokenWhere(_, waker) => {
             (seen.woken[waker] == 0).then(|| format!("waker {waker} woken"))
         }
     }
