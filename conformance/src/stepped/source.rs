@@ -126,8 +126,9 @@ fn short_name(name: &str) -> String {
 
 /// A path as its readers know it: inside of the project, of a crate, or of the standard library.
 fn short_path(path: &str) -> String {
-    let workspace = crate::catalogue::workspace();
-    if let Ok(inside) = Path::new(path).strip_prefix(&workspace) {
+    if let Ok(workspace) = crate::catalogue::workspace()
+        && let Ok(inside) = Path::new(path).strip_prefix(&workspace)
+    {
         return inside.display().to_string();
     }
     if let Some((_, inside)) = path.split_once("/registry/src/") {
