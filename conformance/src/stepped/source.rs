@@ -126,8 +126,8 @@ fn short_name(name: &str) -> String {
 
 /// A path as its readers know it: inside of the project, of a crate, or of the standard library.
 fn short_path(path: &str) -> String {
-    let workspace = crate::catalogue::workspace();
-    if let Ok(inside) = Path::new(path).strip_prefix(&workspace) {
+    let inside = |project: PathBuf| Some(Path::new(path).strip_prefix(project).ok()?.to_path_buf());
+    if let Some(inside) = crate::catalogue::workspace().ok().and_then(inside) {
         return inside.display().to_string();
     }
     if let Some((_, inside)) = path.split_once("/registry/src/") {
