@@ -8,8 +8,10 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ipc_impls::links::loan;
 use ipc_impls::links::mpmc::Mailbox;
 use ipc_impls::links::ring::{Options, Presence, Ring};
+use ipc_impls::links::unbounded::{self, Unbounded};
 use ipc_impls::links::{ReceiveError, ReceivingEnd, SendError, SendingEnd, Size, TryReceiveError};
 
 /// Kills per test. `IPC_IMPLS_KILLS` asks for more.
@@ -84,13 +86,13 @@ fn worker() {
                 sender.send(&buffer[..length]).unwrap();
             }
         }
-        "mail" => {
-            let mut sender = Mailbox::adopt(link).unwrap().sender().unwrap();
+        "mail" | "pour" | "lend" => {
+            let mut sender = shared_sender(&does, link);
             // Until killed, or until the test is gone.
             let _ = (from..).try_for_each(|number| sender.send(&message(number)));
         }
-        "fetch" => {
-            let mut receiver = Mailbox::adopt(link).unwrap().receiver().unwrap();
+        "fetch" | "draw" | "borrow" => {
+            let mut receiver = shared_receiver(&does, link);
             let mut sender = Mailbox::adopt(file("IPC_IMPLS_OUT")).unwrap().sender().unwrap();
             let mut buffer = [0; LONGEST];
             loop {
@@ -100,6 +102,24 @@ fn worker() {
             }
         }
         other => panic!("{other}"),
+    }
+}
+
+/// A sender of the kind of mailbox whose worker is called so.
+fn shared_sender(does: &str, link: File) -> Box<dyn SendingEnd> {
+    match does {
+        "mail" => Box::new(Mailbox::adopt(link).unwrap().sender().unwrap()),
+        "pour" => Box::new(Unbounded::adopt(link).unwrap().sender().unwrap()),
+        _ => Box::new(loan::Mailbox::adopt(link).unwrap().sender().unwrap()),
+    }
+}
+
+/// Likewise.
+fn shared_receiver(does: &str, link: File) -> Box<dyn ReceivingEnd> {
+    match does {
+        "fetch" => Box::new(Mailbox::adopt(link).unwrap().receiver().unwrap()),
+        "draw" => Box::new(Unbounded::adopt(link).unwrap().receiver().unwrap()),
+        _ => Box::new(loan::Mailbox::adopt(link).unwrap().receiver().unwrap()),
     }
 }
 
@@ -218,39 +238,51 @@ fn a_killed_receiver_loses_at_most_what_it_had_in_hand_and_is_replaced() {
 /// Numbers of one sender's life begin here; no life sends so many.
 const LIFE: u64 = 1 << 32;
 
+const GROWING: unbounded::Options =
+    unbounded::Options { budget: 64 << 20, size: Size::UpTo(LONGEST) };
+
+fn options(capacity: usize) -> Options {
+    Options { capacity, size: Size::UpTo(LONGEST) }
+}
+
 #[test]
 fn one_of_several_senders_is_killed_and_the_others_are_not_held_up() {
-    let mut dice = Dice::new();
     for capacity in [1, 3, 64] {
-        let options = Options { capacity, size: Size::UpTo(LONGEST) };
-        let mailbox = Mailbox::anonymous(options).unwrap();
-        let mut receiver = mailbox.receiver().unwrap();
-        let mut buffer = [0; LONGEST];
-        // What each life sends next, and the workers alive.
-        let mut next: Vec<u64> = vec![0; 2];
-        let mut workers: Vec<_> = (0..2)
-            .map(|life| (life, Worker::start("mail", &mailbox, &mailbox, life * LIFE)))
-            .collect();
-        for _ in 0..kills() / 3 {
-            for _ in 0..1 + dice.below(2000) {
-                let length = receiver.receive_timeout(&mut buffer, LONG).unwrap();
-                expect(&mut next, &buffer[..length]);
-            }
-            spin(dice.below(20_000));
-            // One is killed, and from now on the other must do, before a new one comes.
-            let (dead, worker) = workers.swap_remove(dice.below(2) as usize);
-            worker.kill();
-            let other = workers[0].0;
-            let before = next[other as usize];
-            while next[other as usize] < before + capacity as u64 + 10 {
-                let length = receiver.receive_timeout(&mut buffer, LONG).unwrap();
-                expect(&mut next, &buffer[..length]);
-            }
-            assert!(next[dead as usize] < LIFE);
-            let life = next.len() as u64;
-            next.push(0);
-            workers.push((life, Worker::start("mail", &mailbox, &mailbox, life * LIFE)));
+        let mailbox = Mailbox::anonymous(options(capacity)).unwrap();
+        kill_senders("mail", capacity, &mailbox, mailbox.receiver().unwrap());
+        let mailbox = loan::Mailbox::anonymous(options(capacity)).unwrap();
+        kill_senders("lend", capacity, &mailbox, mailbox.receiver().unwrap());
+    }
+    let link = Unbounded::anonymous(GROWING).unwrap();
+    kill_senders("pour", 64, &link, link.receiver().unwrap());
+}
+
+fn kill_senders(does: &str, capacity: usize, mailbox: &impl AsFd, mut receiver: impl ReceivingEnd) {
+    let mut dice = Dice::new();
+    let mut buffer = [0; LONGEST];
+    // What each life sends next, and the workers alive.
+    let mut next: Vec<u64> = vec![0; 2];
+    let mut workers: Vec<_> =
+        (0..2).map(|life| (life, Worker::start(does, mailbox, mailbox, life * LIFE))).collect();
+    for _ in 0..kills() / 3 {
+        for _ in 0..1 + dice.below(2000) {
+            let length = receiver.receive_timeout(&mut buffer, LONG).unwrap();
+            expect(&mut next, &buffer[..length]);
         }
+        spin(dice.below(20_000));
+        // One is killed, and from now on the other must do, before a new one comes.
+        let (dead, worker) = workers.swap_remove(dice.below(2) as usize);
+        worker.kill();
+        let other = workers[0].0;
+        let before = next[other as usize];
+        while next[other as usize] < before + capacity as u64 + 10 {
+            let length = receiver.receive_timeout(&mut buffer, LONG).unwrap();
+            expect(&mut next, &buffer[..length]);
+        }
+        assert!(next[dead as usize] < LIFE);
+        let life = next.len() as u64;
+        next.push(0);
+        workers.push((life, Worker::start(does, mailbox, mailbox, life * LIFE)));
     }
 }
 
@@ -263,53 +295,58 @@ fn expect(next: &mut [u64], bytes: &[u8]) {
 
 #[test]
 fn one_of_several_receivers_is_killed_and_the_others_are_not_held_up() {
-    let mut dice = Dice::new();
     for capacity in [1, 3, 64] {
-        let options = Options { capacity, size: Size::UpTo(LONGEST) };
-        let mailbox = Mailbox::anonymous(options).unwrap();
-        let mut sender = mailbox.sender().unwrap();
-        let out = Mailbox::anonymous(options).unwrap();
-        let mut forwarded = out.receiver().unwrap();
-        let mut workers: Vec<_> =
-            (0..2).map(|_| Worker::start("fetch", &mailbox, &out, 0)).collect();
-        let mut buffer = [0; LONGEST];
-        let (mut sent, mut came) = (0u64, std::collections::HashSet::new());
-        let rounds = kills() / 3;
-        for _ in 0..rounds {
-            for _ in 0..1 + dice.below(2000) {
-                // Both directions without waiting in either, so that nobody waits in a circle.
-                if sender.try_send(&message(sent)).is_ok() {
-                    sent += 1;
-                }
-                if let Ok(length) = forwarded.try_receive(&mut buffer) {
-                    assert!(came.insert(number(&buffer[..length])), "came twice");
-                }
+        let mailbox = Mailbox::anonymous(options(capacity)).unwrap();
+        kill_receivers("fetch", capacity, &mailbox, mailbox.sender().unwrap());
+        let mailbox = loan::Mailbox::anonymous(options(capacity)).unwrap();
+        kill_receivers("borrow", capacity, &mailbox, mailbox.sender().unwrap());
+    }
+    let link = Unbounded::anonymous(GROWING).unwrap();
+    kill_receivers("draw", 64, &link, link.sender().unwrap());
+}
+
+fn kill_receivers(does: &str, capacity: usize, mailbox: &impl AsFd, mut sender: impl SendingEnd) {
+    let mut dice = Dice::new();
+    let out = Mailbox::anonymous(options(capacity)).unwrap();
+    let mut forwarded = out.receiver().unwrap();
+    let mut workers: Vec<_> = (0..2).map(|_| Worker::start(does, mailbox, &out, 0)).collect();
+    let mut buffer = [0; LONGEST];
+    let (mut sent, mut came) = (0u64, std::collections::HashSet::new());
+    let rounds = kills() / 3;
+    for _ in 0..rounds {
+        for _ in 0..1 + dice.below(2000) {
+            // Both directions without waiting in either, so that nobody waits in a circle.
+            if sender.try_send(&message(sent)).is_ok() {
+                sent += 1;
             }
-            workers.swap_remove(dice.below(2) as usize).kill();
-            // The other goes on.
-            let before = came.len();
-            let start = Instant::now();
-            while came.len() < before + capacity + 10 {
-                assert!(start.elapsed() < LONG, "the survivor is held up");
-                if sender.try_send(&message(sent)).is_ok() {
-                    sent += 1;
-                }
-                if let Ok(length) = forwarded.try_receive(&mut buffer) {
-                    assert!(came.insert(number(&buffer[..length])), "came twice");
-                }
-            }
-            workers.push(Worker::start("fetch", &mailbox, &out, 0));
-        }
-        // Let the link run dry, then count what is missing: at most what each dead had in hand.
-        drop(sender);
-        let start = Instant::now();
-        while (came.len() as u64) + rounds < sent && start.elapsed() < LONG {
-            if let Ok(length) = forwarded.receive_timeout(&mut buffer, Duration::from_millis(20)) {
+            if let Ok(length) = forwarded.try_receive(&mut buffer) {
                 assert!(came.insert(number(&buffer[..length])), "came twice");
             }
         }
-        assert!(came.len() as u64 + rounds >= sent, "{} of {sent} came", came.len());
+        workers.swap_remove(dice.below(2) as usize).kill();
+        // The other goes on.
+        let before = came.len();
+        let start = Instant::now();
+        while came.len() < before + capacity + 10 {
+            assert!(start.elapsed() < LONG, "the survivor is held up");
+            if sender.try_send(&message(sent)).is_ok() {
+                sent += 1;
+            }
+            if let Ok(length) = forwarded.try_receive(&mut buffer) {
+                assert!(came.insert(number(&buffer[..length])), "came twice");
+            }
+        }
+        workers.push(Worker::start(does, mailbox, &out, 0));
     }
+    // Let the link run dry, then count what is missing: at most what each dead had in hand.
+    drop(sender);
+    let start = Instant::now();
+    while (came.len() as u64) + rounds < sent && start.elapsed() < LONG {
+        if let Ok(length) = forwarded.receive_timeout(&mut buffer, Duration::from_millis(20)) {
+            assert!(came.insert(number(&buffer[..length])), "came twice");
+        }
+    }
+    assert!(came.len() as u64 + rounds >= sent, "{} of {sent} came", came.len());
 }
 
 fn disconnected(error: ipc_impls::links::SendTimeoutError) -> bool {

@@ -26,7 +26,7 @@ pub(crate) type Receiving<M> = End<M, Head>;
 
 /// What a sender alone knows, out of reach of any other process.
 pub(crate) struct Tail {
-    seat: Seat,
+    pub(super) seat: Seat,
     capacity: usize,
     size: Size,
     /// Where this end would go on if no other had sent meanwhile.

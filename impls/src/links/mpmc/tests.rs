@@ -2,11 +2,16 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::links::{ReceiveError, ReceivingEnd, SendingEnd, Size, TryReceiveError, TrySendError};
+use crate::links::{
+    ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendTimeoutError, SendingEnd, Size,
+    TryReceiveError, TrySendError,
+};
+use crate::shm::Memory;
 use crate::shm::roster::Role;
 
 fn mailbox(capacity: usize, longest: usize) -> Mailbox {
@@ -105,6 +110,31 @@ fn threads_get_everything_once_and_each_senders_in_order() {
         let sent = (0..2).flat_map(|sender| (0..u64::from(EACH)).map(move |i| sender << 32 | i));
         assert!(received.into_iter().eq(sent));
     }
+}
+
+#[test]
+fn a_lock_whose_holder_lives_and_stands_still_is_not_waited_for_without_end() {
+    let mailbox = mailbox(4, 8);
+    let (mut sender, other) = (mailbox.sender().unwrap(), mailbox.sender().unwrap());
+    let mut receiver = mailbox.receiver().unwrap();
+    sender.send(&[1]).unwrap();
+    let control = sender.0.memory.control();
+    // As a process would leave them that is stopped in the middle of a call.
+    let locks = [&control.sending.lock, &control.receiving.lock];
+    assert!(locks.iter().all(|lock| lock.is_free_for(other.0.side.seat)));
+    let start = Instant::now();
+    assert_eq!(sender.try_send(&[2]), Err(TrySendError::Busy));
+    assert_eq!(receiver.try_receive(&mut [0; 8]), Err(TryReceiveError::Busy));
+    let patience = Duration::from_millis(120);
+    assert_eq!(sender.send_timeout(&[2], patience), Err(SendTimeoutError::Timeout));
+    let refused = receiver.receive_timeout(&mut [0; 8], patience);
+    assert_eq!(refused, Err(ReceiveTimeoutError::Timeout));
+    // Twice 50 and twice 120 milliseconds, on a machine that has other things to do.
+    assert!((340..20_000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    // Once it is dead, its locks are inherited.
+    drop(other);
+    sender.send(&[2]).unwrap();
+    assert_eq!(receiver.receive(&mut [0; 8]), Ok(1));
 }
 
 proptest! {
