@@ -35,7 +35,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     match &arguments[..] {
         [] => consumer(1000),
         [items] => consumer(items.parse()?),
-        [role, items] if role == "producer" => producer(items.parse()?),
+        [role, items, consumer] if role == "producer" => {
+            producer(items.parse()?, consumer.parse()?)
+        }
         _ => Err("usage: producer_consumer [ITEMS]".into()),
     }
 }
@@ -47,7 +49,7 @@ fn consumer(items: u64) -> Result<(), Box<dyn Error>> {
     let pipe = Pipe::anonymous(Options { packets: PLACES as usize, longest: LONGEST })?;
     let mut messages = pipe.receiver()?;
     let mut producer = Command::new(std::env::current_exe()?)
-        .args(["producer", &items.to_string()])
+        .args(["producer", &items.to_string(), &std::process::id().to_string()])
         .stdin(Stdio::from(file))
         .stdout(pipe.write_side().try_clone_to_owned()?)
         .spawn()?;
@@ -82,11 +84,11 @@ fn consumer(items: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn producer(items: u64) -> Result<(), Box<dyn Error>> {
+fn producer(items: u64, consumer: u32) -> Result<(), Box<dyn Error>> {
     let file = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let map = MmapOptions::new().len(size_of::<Buffer>()).map_raw(&file)?;
     let mut messages = Sender::adopt(std::io::stdout().as_fd().try_clone_to_owned()?, LONGEST)?;
-    let (buffer, consumer) = (buffer(&map), parent_id());
+    let buffer = buffer(&map);
     for item in 0..items {
         // sync: used.
         while item - buffer.used.load(Acquire) == PLACES {

@@ -81,23 +81,14 @@ fn overtakes(rows: &[Row], sizes: &[usize]) -> Claim {
             "to a sleeper it is all one: {s} is {ratio:.2} times as fast there and back as {k}"
         ));
     }
-    seen.push(match ahead.iter().position(|(_, ahead)| *ahead) {
-        _ if ahead.is_empty() => "nothing to compare".into(),
-        None => "shared memory overtakes at none of these sizes".into(),
-        Some(0) => "shared memory is ahead from the smallest size on: small amounts are no reason \
-                    for message passing, the conflicts that it spares its users are"
-            .into(),
-        Some(i) => {
-            format!("shared memory overtakes between {} and {} B", ahead[i - 1].0, ahead[i].0)
-        }
-    });
-    let crosses = ahead.first().map(|(_, small)| !small);
-    Claim {
-        statement: "C3",
-        says: "message passing is the faster one for small amounts",
-        verdict: verdict(crosses),
-        seen,
-    }
+    let verdict = match ahead.iter().position(|(_, ahead)| *ahead) {
+        _ if ahead.is_empty() => "not measured".into(),
+        None => "at none of these sizes".into(),
+        Some(0) => format!("from the smallest size on, {} B", ahead[0].0),
+        Some(i) => format!("between {} and {} B", ahead[i - 1].0, ahead[i].0),
+    };
+    let says = "message passing suits small amounts; shared memory overtakes it";
+    Claim { statement: "C3", says, verdict, seen }
 }
 
 /// C5: shared memory is the fastest.
@@ -152,4 +143,54 @@ fn no_calls(rows: &[Row]) -> Claim {
     }
     let says = "no message costs a system call while both ends are awake (at most one in 1000)";
     Claim { statement: "C7", says, verdict: verdict(holds), seen }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::report::Figure;
+
+    const SIZES: [usize; 2] = [8, 1024];
+
+    fn row(name: &'static str, family: Family, times: [f64; 2], calls: f64) -> Row {
+        let figure = |time| Figure { median: time, capacity: 1, of_limit: None, rounds: vec![] };
+        Row {
+            name,
+            family,
+            in_place: false,
+            one_way: SIZES.into_iter().zip(times.map(figure)).collect(),
+            calls: SIZES.into_iter().map(|size| (size, calls)).collect(),
+            two_by_two: None,
+            spinning: None,
+            sleeping: None,
+            unavailable: BTreeMap::new(),
+        }
+    }
+
+    fn verdicts(shared: Row, kernel: Row) -> Vec<String> {
+        claims(&[shared, kernel], &SIZES).into_iter().map(|claim| claim.verdict).collect()
+    }
+
+    #[test]
+    fn each_claim_can_hold_and_can_fail() {
+        let as_the_text_says = verdicts(
+            row("shared", Family::SharedMemory, [5.0, 20.0], 0.0),
+            row("kernel", Family::Kernel, [400.0, 500.0], 2.0),
+        );
+        assert_eq!(as_the_text_says, ["from the smallest size on, 8 B", "holds", "holds", "holds"]);
+        let otherwise = verdicts(
+            row("shared", Family::SharedMemory, [500.0, 20.0], 1.0),
+            row("kernel", Family::Kernel, [400.0, 500.0], 0.1),
+        );
+        let not = "does not hold";
+        assert_eq!(otherwise, ["between 8 and 1024 B", not, not, not]);
+    }
+
+    #[test]
+    fn nothing_is_claimed_of_what_was_not_measured() {
+        let verdicts: Vec<_> = claims(&[], &SIZES).into_iter().map(|c| c.verdict).collect();
+        assert_eq!(verdicts, ["not measured"; 4]);
+    }
 }

@@ -59,13 +59,17 @@ fn draw(report: &Report, file: &Path, title: &str, wanted: impl Fn(&&Row) -> boo
     let wrong = |why: &dyn std::fmt::Display| anyhow!("{}: {why}", file.display());
     area.fill(&WHITE).map_err(|e| wrong(&e))?;
     let (chart_area, legend) = area.split_horizontally(780);
-    let sizes = (*first as f64)..(*last as f64);
+    let points = report.sizes.iter().map(|size| *size as f64).collect::<Vec<_>>();
+    let sizes = (*first as f64 * 0.8)..(*last as f64 * 1.25);
     let mut chart = ChartBuilder::on(&chart_area)
         .caption(title, ("sans-serif", 22))
         .margin(12)
         .x_label_area_size(44)
         .y_label_area_size(70)
-        .build_cartesian_2d(sizes.log_scale(), (low * 0.7..high * 1.4).log_scale())
+        .build_cartesian_2d(
+            sizes.log_scale().with_key_points(points),
+            (low * 0.7..high * 1.4).log_scale(),
+        )
         .map_err(|e| wrong(&e))?;
     chart
         .configure_mesh()

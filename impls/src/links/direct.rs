@@ -21,7 +21,7 @@ use nix::poll::PollFlags;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 
 use super::os::{LinkError, OwnPath};
-use super::unix::{self, MARK};
+use super::unix;
 use super::{
     Damage, ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendError, SendTimeoutError,
     SendingEnd, Size, TryReceiveError, TrySendError,
@@ -120,23 +120,21 @@ impl Inbox {
                 return Ok(None);
             };
             let stranger = self.only.is_some_and(|only| sender.process != only);
-            let needed = whole.checked_sub(MARK.len());
-            let fits = needed.is_some_and(|needed| needed <= room);
-            if !peek.is_empty() && (stranger || fits || needed.is_none()) {
+            if !peek.is_empty() && (stranger || whole <= room) {
                 self.receive_once(buffer, flags)?;
             }
             if stranger {
                 continue;
             }
-            return match needed {
-                None => Err(ReceiveError::Corrupt(Damage::Unmarked)),
-                Some(needed) if fits => {
-                    self.sender = Some(sender);
-                    Ok(Some(needed))
-                }
-                Some(needed) if !peek.is_empty() => Err(ReceiveError::ShortBuffer { room, needed }),
-                Some(found) => Err(ReceiveError::Corrupt(Damage::Length { found, allowed: size })),
-            };
+            if whole <= room {
+                self.sender = Some(sender);
+                return Ok(Some(whole));
+            }
+            return Err(if peek.is_empty() {
+                ReceiveError::Corrupt(Damage::Length { found: whole, allowed: size })
+            } else {
+                ReceiveError::ShortBuffer { room, needed: whole }
+            });
         }
     }
 
@@ -146,11 +144,10 @@ impl Inbox {
         buffer: &mut [u8],
         flags: MsgFlags,
     ) -> Result<Option<(usize, Peer)>, ReceiveError> {
-        let mut mark = MARK;
         let socket = self.socket.as_raw_fd();
         let control = &mut self.control;
         let message = sys::again(|| {
-            let mut parts = [IoSliceMut::new(&mut mark), IoSliceMut::new(buffer)];
+            let mut parts = [IoSliceMut::new(buffer)];
             let flags = flags | MsgFlags::MSG_TRUNC;
             let message = recvmsg::<()>(socket, &mut parts, Some(&mut *control), flags)?;
             let peer = message.cmsgs()?.find_map(|control| match control {

@@ -276,7 +276,7 @@ impl Sender {
             return Err(SendError::WrongSize { given, allowed });
         }
         let file = if wait { &self.waiting } else { &self.asking };
-        if !wait && self.is_long(message) && sys::unread(file).map_err(Fault::of("FIONREAD"))? > 0 {
+        if !wait && self.is_long(message) && !self.is_empty()? {
             return Ok(None);
         }
         let mut at = 0;
@@ -296,6 +296,20 @@ impl Sender {
                 return Ok(Some(()));
             }
         }
+    }
+
+    /// Whether nothing waits in the pipe.
+    fn is_empty(&self) -> Result<bool, SendError> {
+        if sys::unread(&self.asking).map_err(Fault::of("FIONREAD"))? == 0 {
+            return Ok(true);
+        }
+        // What waits there waits in vain if nobody reads any more: that is an event by itself.
+        let none = PollFlags::empty();
+        let unread = sys::poll(self.asking.as_fd(), none, Some(Duration::ZERO));
+        if unread.map_err(Fault::of("ppoll"))? {
+            return Err(SendError::Disconnected);
+        }
+        Ok(false)
     }
 
     /// Whether a message goes as several packets.

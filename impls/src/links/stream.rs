@@ -168,7 +168,8 @@ pub(super) fn is_loss(errno: Errno) -> bool {
 
 impl Receiver {
     pub(super) fn new(socket: OwnedFd, longest: usize) -> Receiver {
-        let read = vec![0; (LENGTH + longest + 1).max(READ_AHEAD)].into_boxed_slice();
+        let frame = LENGTH + longest + 1;
+        let read = vec![0; frame + (3 * frame).clamp(READ_AHEAD, MOST_AHEAD)].into_boxed_slice();
         Receiver { socket, longest, read, start: 0, end: 0, over: false, torn: false }
     }
 
@@ -224,7 +225,9 @@ impl Receiver {
 
     /// Reads more. `false` if nothing is there now.
     fn fill(&mut self, flags: MsgFlags) -> Result<bool, ReceiveError> {
-        if self.start > 0 {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.read.len() - self.start < LENGTH + self.longest + 1 {
             // Half a frame moves to the front, so that the rest of it has room.
             self.read.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -255,8 +258,11 @@ impl Receiver {
     }
 }
 
-/// How much is read at once, at least.
+/// How much is read beyond one frame: at least so much, for many small messages with one call.
 const READ_AHEAD: usize = 64 << 10;
+
+/// And at most so much: large messages are moved and copied seldom enough.
+const MOST_AHEAD: usize = 1 << 20;
 
 super::os::verbs!(Sender, Receiver, MsgFlags::empty(), MsgFlags::MSG_DONTWAIT);
 

@@ -58,6 +58,8 @@ pub struct Listener {
 pub struct Sender {
     socket: OwnedFd,
     longest: usize,
+    /// What stands in front of a message: a mark, or nothing.
+    mark: &'static [u8],
 }
 
 /// An end that receives packets or datagrams.
@@ -70,8 +72,9 @@ pub struct Receiver {
     _path: Option<super::os::OwnPath>,
 }
 
-/// In front of every packet, so that an empty message is not taken for the end.
-pub(super) const MARK: [u8; 1] = [0];
+/// In front of every packet, so that an empty message is not taken for the end. Datagrams have no
+/// end and need no mark.
+const MARK: [u8; 1] = [0];
 
 impl Seqpacket {
     /// Two ends without a name.
@@ -104,9 +107,7 @@ impl Seqpacket {
     /// # Errors
     /// That the kernel does not let a message of that length through.
     pub fn sender(socket: OwnedFd, longest: usize) -> Result<Sender, LinkError> {
-        let sender = Sender { socket, longest };
-        sender.make_room()?;
-        Ok(sender)
+        Sender { socket, longest, mark: &MARK }.with_room()
     }
 
     /// An end that came as a descriptor.
@@ -147,7 +148,7 @@ impl Dgram {
     /// # Errors
     /// That the kernel does not let a message of that length through.
     pub fn sender(socket: OwnedFd, longest: usize) -> Result<Sender, LinkError> {
-        Seqpacket::sender(socket, longest)
+        Sender { socket, longest, mark: &[] }.with_room()
     }
 
     /// An end that came as a descriptor.
@@ -293,15 +294,15 @@ impl Sender {
     }
 
     /// The kernel refuses a packet that is longer than its whole buffer.
-    fn make_room(&self) -> Result<(), LinkError> {
+    fn with_room(self) -> Result<Sender, LinkError> {
         let needed = 2 * (self.longest + 1024);
         let room = || nix::sys::socket::getsockopt(&self.socket, sockopt::SndBuf);
         if room().map_err(Fault::of("getsockopt"))? >= needed {
-            return Ok(());
+            return Ok(self);
         }
         setsockopt(&self.socket, sockopt::SndBuf, &needed).map_err(Fault::of("setsockopt"))?;
         if room().map_err(Fault::of("getsockopt"))? >= needed {
-            return Ok(());
+            return Ok(self);
         }
         let asked = format!("a longest message of {} bytes", self.longest);
         let limit = "the socket's buffer is smaller; see /proc/sys/net/core/wmem_max".into();
@@ -313,7 +314,7 @@ impl Sender {
             let (given, allowed) = (message.len(), self.size());
             return Err(SendError::WrongSize { given, allowed });
         }
-        match sys::send_parts(self.socket.as_fd(), [&MARK, message], flags) {
+        match sys::send_parts(self.socket.as_fd(), [self.mark, message], flags) {
             Ok(_) => Ok(Some(())),
             Err(Errno::EAGAIN) => Ok(None),
             Err(Errno::ECONNREFUSED | Errno::ENOTCONN) => Err(SendError::Disconnected),
@@ -337,34 +338,37 @@ impl Receiver {
         let room = buffer.len();
         // A packet that is cut off is lost, so we look first where that could be.
         let look = if room < self.longest { MsgFlags::MSG_PEEK } else { MsgFlags::empty() };
-        let mut mark = MARK;
-        let whole = match sys::receive_parts(self.socket.as_fd(), [&mut mark, buffer], flags | look)
-        {
-            Ok(whole) => whole,
+        let whole = match self.receive_once(buffer, flags | look) {
+            Ok(Some(whole)) => whole,
+            Ok(None) => return Err(ReceiveError::Disconnected),
             Err(Errno::EAGAIN) => return Ok(None),
             Err(errno) if self.ends && is_loss(errno) => return Err(ReceiveError::Disconnected),
             Err(errno) => return Err(ReceiveError::System(Fault { call: "recvmsg", errno })),
         };
-        let Some(needed) = whole.checked_sub(MARK.len()) else {
-            if self.ends {
-                return Err(ReceiveError::Disconnected);
-            }
-            // No end of ours sends it: somebody else has written to the path.
-            return Err(ReceiveError::Corrupt(super::Damage::Unmarked));
-        };
-        if needed > room {
+        if whole > room {
             return if look.is_empty() {
-                let (found, allowed) = (needed, self.size());
+                let (found, allowed) = (whole, self.size());
                 Err(ReceiveError::Corrupt(super::Damage::Length { found, allowed }))
             } else {
-                Err(ReceiveError::ShortBuffer { room, needed })
+                Err(ReceiveError::ShortBuffer { room, needed: whole })
             };
         }
         if !look.is_empty() {
-            let taken = sys::receive_parts(self.socket.as_fd(), [&mut mark, buffer], flags);
+            let taken = self.receive_once(buffer, flags);
             taken.map_err(|errno| ReceiveError::System(Fault { call: "recvmsg", errno }))?;
         }
-        Ok(Some(needed))
+        Ok(Some(whole))
+    }
+
+    /// The length of one message, of which as much is received as there is room; `None` at the end.
+    fn receive_once(&self, buffer: &mut [u8], flags: MsgFlags) -> nix::Result<Option<usize>> {
+        if !self.ends {
+            return sys::receive(self.socket.as_fd(), buffer, flags | MsgFlags::MSG_TRUNC)
+                .map(Some);
+        }
+        let mut mark = MARK;
+        let whole = sys::receive_parts(self.socket.as_fd(), [&mut mark, buffer], flags)?;
+        Ok(whole.checked_sub(MARK.len()))
     }
 
     fn asked(&self) -> (BorrowedFd<'_>, PollFlags) {

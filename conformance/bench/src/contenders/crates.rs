@@ -15,6 +15,7 @@ use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
 use shmem_ipc::sharedring;
 
 use super::by_size;
+use super::ours::TOUCHED;
 use crate::cell::{Sample, measure};
 use crate::link::{Cell, Link, Receives, Sends};
 
@@ -35,9 +36,6 @@ pub(super) struct Subscribe<const IN_PLACE: bool> {
     subscriber: Subscriber<ipc::Service, [u8], ()>,
     _service: (Service, Node<ipc::Service>),
 }
-
-/// How much of a message is touched where it is used in place.
-const TOUCHED: usize = 16;
 
 impl<const IN_PLACE: bool> Iceoryx2<IN_PLACE> {
     fn open(&self) -> Result<(Service, Node<ipc::Service>)> {

@@ -90,7 +90,7 @@ impl<const STAMPED: bool> Stream<STAMPED> {
     fn word(&self, at: usize) -> &AtomicU64 {
         // SAFETY: every caller's offset is that of an aligned word of the mapping, which lives as
         // long as it does.
-        unsafe { &*self.memory.start().add(at).cast() }
+        unsafe { &*self.memory.start().wrapping_add(at).cast() }
     }
 
     /// The count of what was read.
@@ -262,7 +262,7 @@ impl DozeEnd {
 
     fn content(&self) -> &AtomicU64 {
         // SAFETY: this word is in the mapping, aligned, and lives as long as `self`.
-        unsafe { &*self.memory.start().cast::<AtomicU64>().add(1) }
+        unsafe { &*self.memory.start().cast::<AtomicU64>().wrapping_add(1) }
     }
 
     fn futex(&self, operation: i32, value: u32) -> Errno {

@@ -127,3 +127,73 @@ named!(Ring is ring::Ring, |cell| options(cell));
 named!(Mailbox is mpmc::Mailbox, |cell| options(cell));
 named!(Rendezvous is rendezvous::Rendezvous, |cell| size(cell));
 named!(Mq is mq::Queue, |cell| super::kernel::mq_capacity(), cell.size);
+named!(Unbounded is unbounded::Unbounded, |cell| links::unbounded::Options {
+    budget: cell.capacity * (cell.size + 8),
+    size: size(cell),
+});
+
+/// A link whose messages are filled and read in place: 16 bytes of each.
+macro_rules! loaned {
+    ($link:ident is $module:ident::$type:ident) => {
+        pub(super) struct $link(String);
+
+        impl Link for $link {
+            type Sender = Loans<links::$module::Sender>;
+            type Receiver = Borrows<links::$module::Receiver>;
+
+            fn make(cell: &Cell) -> Result<Self> {
+                links::$module::$type::create(&cell.name, options(cell))?;
+                Ok(Self(cell.name.clone()))
+            }
+
+            fn sender(&self) -> Result<Self::Sender> {
+                Ok(Loans(links::$module::$type::open(&self.0)?.sender()?))
+            }
+
+            fn receiver(&self) -> Result<Self::Receiver> {
+                Ok(Borrows(links::$module::$type::open(&self.0)?.receiver()?))
+            }
+
+            fn attached(&self) {
+                // Where it fails, the name is gone already.
+                let _ = links::$module::$type::unlink(&self.0);
+            }
+        }
+
+        impl Drop for $link {
+            fn drop(&mut self) {
+                self.attached();
+            }
+        }
+
+        impl Sends for Loans<links::$module::Sender> {
+            #[inline]
+            fn send(&mut self, message: &[u8]) -> Result<()> {
+                let mut loan = self.0.loan(message.len())?;
+                loan.write(0, &message[..TOUCHED.min(message.len())]);
+                Ok(loan.send()?)
+            }
+        }
+
+        impl Receives for Borrows<links::$module::Receiver> {
+            #[inline]
+            fn receive(&mut self, buffer: &mut [u8]) -> Result<()> {
+                let touched = TOUCHED.min(buffer.len());
+                self.0.borrow()?.read(0, &mut buffer[..touched]);
+                Ok(())
+            }
+        }
+    };
+}
+
+/// How much of a message is touched where it is used in place.
+pub(super) const TOUCHED: usize = 16;
+
+/// A sending end that lends.
+pub(super) struct Loans<S>(S);
+
+/// A receiving end that borrows.
+pub(super) struct Borrows<R>(R);
+
+loaned!(RingLoan is ring::Ring);
+loaned!(MailboxLoan is loan::Mailbox);

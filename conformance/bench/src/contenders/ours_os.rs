@@ -63,8 +63,8 @@ macro_rules! kind {
     };
 }
 
-/// As many pages as a pipe has by default.
-const PACKETS: usize = 16;
+/// A packet takes a page, however short it is, and this is as long as anybody may make a pipe.
+const PACKETS: usize = 256;
 
 kind!(Pipe: pipe::Sender, pipe::Receiver, |cell| {
     let pipe = pipe::Pipe::anonymous(pipe::Options { packets: PACKETS, longest: cell.size })?;
