@@ -7,6 +7,7 @@
 pub mod adapter;
 pub mod arena;
 pub mod calls;
+pub mod campaign;
 pub mod catalogue;
 pub mod descriptors;
 pub mod deviation;
@@ -16,6 +17,7 @@ pub mod generate;
 mod harness;
 mod host;
 pub mod lineage;
+pub mod look;
 pub mod objects;
 pub mod payload;
 pub mod probe;
@@ -30,6 +32,7 @@ pub mod stepped;
 pub mod suite;
 mod talk;
 pub mod temporary;
+pub mod values;
 pub mod versions;
 pub mod worker;
 

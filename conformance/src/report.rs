@@ -1,6 +1,7 @@
 //! The report: one cell for every link and rule, as data. Formats only read it.
 
 pub mod badge;
+pub mod cost;
 pub mod diff;
 pub mod html;
 pub mod junit;
@@ -22,6 +23,7 @@ use ipc_model::Profile;
 use ipc_model::machine::Described;
 use serde::{Deserialize, Serialize};
 
+use crate::campaign::Campaign;
 use crate::protocol::Way;
 
 /// What came of one rule on one link.
@@ -233,6 +235,9 @@ pub struct Report {
     pub level: String,
     /// Kernel, architecture, processors.
     pub environment: BTreeMap<String, String>,
+    /// Which parts of which campaigns it holds; empty for whole runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<Campaign>,
     /// The links.
     pub links: Vec<ReportLink>,
     /// The rules.
@@ -329,6 +334,16 @@ impl Report {
         let level = levels.into_iter().find(|l| self.level.split(", ").any(|mine| mine == *l));
         let level = level.map(|l| format!(" --level {l}")).unwrap_or_default();
         format!("ipc-conform run {link} --rule {rule} --seed {}{level}", self.seed)
+    }
+
+    /// Brings the cells into the order of links and rules, in whatever order they were found.
+    pub fn sort(&mut self) {
+        let place = |names: Vec<&String>| -> BTreeMap<String, usize> {
+            names.into_iter().cloned().enumerate().map(|(i, name)| (name, i)).collect()
+        };
+        let links = place(self.links.iter().map(|l| &l.name).collect());
+        let rules = place(self.rules.iter().map(|r| &r.id).collect());
+        self.cells.sort_by_key(|c| (links.get(&c.link).copied(), rules.get(&c.rule).copied()));
     }
 
     /// Every link and rule without a cell: there must be none.

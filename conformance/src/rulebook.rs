@@ -10,6 +10,7 @@ use ipc_model::{Kind, RuleId, RuleSet};
 
 use crate::adapter::Claim;
 use crate::probe::{self, Probe};
+use crate::suite::Plan;
 
 /// One rule of the suite.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,11 @@ impl Entry {
             Decided::Model(rule) => (rule.rule().claimed)(&claim.profile),
             Decided::Probe(probe) => (probe.claimed)(claim),
         }
+    }
+
+    /// Whether it takes longer than the plan has the time for.
+    pub fn is_left_out(&self, plan: Plan) -> bool {
+        matches!(self.decided, Decided::Probe(probe) if probe.deep && !plan.is_deep())
     }
 }
 

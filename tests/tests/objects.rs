@@ -64,7 +64,8 @@ fn the_objects_of_this_system_keep_to_the_models_and_nothing_is_left_behind() {
     let output = conform(&["objects", "--programs", "60"]);
     let printed = text(&output);
     assert!(matches!(output.status.code(), Some(0 | 3)), "{printed}");
-    for rule in ["✓ region.open.existing.opens", "✓ region.read.attached.sees", "✓ name.put.open"] {
+    for rule in ["✓ region.open.existing.opens", "✓ region.read.attached.sees", "✓ name.put.open"]
+    {
         assert!(printed.contains(rule), "{printed}");
     }
 }
