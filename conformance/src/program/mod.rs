@@ -1,5 +1,6 @@
 //! The commands of `ipc-conform`.
 
+mod bench;
 mod bisect;
 mod check;
 mod diff;
@@ -7,6 +8,8 @@ mod explore;
 mod merge;
 mod new;
 mod objects;
+mod objects;
+mod prepare;
 mod prepare;
 mod replay;
 mod report;
@@ -19,7 +22,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipc_conformance::bench::BenchArguments;
 use ipc_conformance::campaign::{Campaign, Shard};
+use ipc_conformance::catalogue::matches;
 use ipc_conformance::rulebook;
 use ipc_conformance::suite::Plan;
 use semver::Version;
@@ -97,6 +102,8 @@ enum Command {
     Diff(DiffArguments),
     /// Finds the first version of a crate where the verdict on a rule changes.
     Bisect(BisectArguments),
+    /// Measures what links cost, side by side in one run: time and system calls a message.
+    Bench(BenchArguments),
 }
 
 #[derive(Args)]
@@ -181,6 +188,12 @@ pub(crate) struct CheckArguments {
     /// How the verdict is printed.
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     pub(crate) format: CheckFormat,
+    /// Also write the verdict and the history as a page: lanes with zoom, hover and keys.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Also write the picture alone, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 /// How a verdict is printed.
@@ -354,6 +367,7 @@ impl Arguments {
             Some(Command::Merge(arguments)) => merge::merge(&arguments),
             Some(Command::Diff(arguments)) => diff::diff(&arguments),
             Some(Command::Bisect(arguments)) => bisect::bisect(&arguments),
+            Some(Command::Bench(arguments)) => bench::bench(&arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),
@@ -362,16 +376,6 @@ impl Arguments {
                 ExitCode::from(USAGE)
             }
         }
-    }
-}
-
-/// Whether the name matches the glob, in which `*` stands for anything.
-fn matches(glob: &str, name: &str) -> bool {
-    match glob.split_once('*') {
-        None => glob == name,
-        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).any(|i| rest.is_char_boundary(i) && matches(tail, &rest[i..]))
-        }),
     }
 }
 
@@ -387,18 +391,4 @@ fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
         anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
     }
     Ok(selected)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        assert!(matches("*", "send.full.blocks"));
-        assert!(matches("send.*", "send.full.blocks"));
-        assert!(matches("*.full.*", "send.full.blocks"));
-        assert!(!matches("send.*", "try_send.full.refuses"));
-        assert!(!matches("send", "send.full.blocks"));
-    }
 }
