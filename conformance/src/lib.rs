@@ -19,7 +19,6 @@ mod harness;
 mod host;
 pub mod lineage;
 pub mod look;
-pub mod look;
 pub mod objects;
 pub mod payload;
 pub mod probe;

@@ -8,8 +8,6 @@ mod explore;
 mod merge;
 mod new;
 mod objects;
-mod objects;
-mod prepare;
 mod prepare;
 mod replay;
 mod report;
