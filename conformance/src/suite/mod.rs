@@ -388,7 +388,9 @@ impl Tally<'_> {
 
     fn into_result(self) -> LinkResult {
         let cells = rulebook::all().map(|entry| self.cell(entry)).collect();
-        let steps = tours::steps(self.claim, &self.decided.fired);
+        let fired = self.decided.fired.iter();
+        let fired = fired.filter_map(|(id, runs)| Some((RuleId::of(id)?, *runs))).collect();
+        let steps = tours::steps(self.claim, &fired);
         let findings = self.decided.findings;
         let replays = findings.into_iter().map(|(rule, finding)| (rule, finding.replay)).collect();
         LinkResult { cells, replays, runs: self.decided.runs, steps }
