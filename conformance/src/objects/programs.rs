@@ -38,6 +38,7 @@ pub trait Programs: Machine {
     fn program(seed: u64, processes: u16) -> Program<Self> {
         let state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         Program {
+            beginning: Self::beginning().into(),
             state,
             left: CALLS,
             processes,

@@ -220,8 +220,7 @@ const GAP: usize = 1 << 16;
 fn map(fd: i32, offset: i64, length: usize, protection: i32) -> Option<(usize, usize)> {
     let (anywhere, hidden) = (std::ptr::null_mut(), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: the system chooses an address that nothing uses.
-    let room =
-        unsafe { libc::mmap(anywhere, length + GAP, libc::PROT_NONE, hidden, -1, 0) };
+    let room = unsafe { libc::mmap(anywhere, length + GAP, libc::PROT_NONE, hidden, -1, 0) };
     if room == libc::MAP_FAILED {
         return None;
     }
