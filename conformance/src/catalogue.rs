@@ -107,15 +107,23 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<
 /// # Errors
 /// The compiler's first error, or that there is no compiler.
 pub fn build(names: &[String]) -> Result<Vec<PathBuf>, String> {
+    build_packages(&names.iter().map(|name| format!("adapter-{name}")).collect::<Vec<_>>())
+}
+
+/// Builds these packages of the project, each of which is a program of the same name.
+///
+/// # Errors
+/// The compiler's first error, or that there is no compiler.
+pub fn build_packages(packages: &[String]) -> Result<Vec<PathBuf>, String> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace()?).args(["build", "--release", "--message-format=json"]);
-    for name in names {
-        command.args(["-p", &format!("adapter-{name}")]);
+    for package in packages {
+        command.args(["-p", package]);
     }
     let output = command
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|e| format!("cannot run cargo to build the adapters: {e}"))?;
+        .map_err(|e| format!("cannot run cargo to build {}: {e}", packages.join(", ")))?;
     let messages: Vec<serde_json::Value> = String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
@@ -123,13 +131,36 @@ pub fn build(names: &[String]) -> Result<Vec<PathBuf>, String> {
     if !output.status.success() {
         let error = messages.iter().find(|m| m["message"]["level"] == "error");
         let text = error.and_then(|m| m["message"]["rendered"].as_str()).unwrap_or("see above");
-        return Err(format!("an adapter does not compile: {text}"));
+        return Err(format!("a program does not compile: {text}"));
     }
-    let program = |name: &String| {
-        let package = format!("adapter-{name}");
+    let program = |package: &String| {
         let built = messages.iter().find(|m| m["target"]["name"] == package.as_str());
         let path = built.and_then(|m| m["executable"].as_str()).map(PathBuf::from);
         path.ok_or_else(|| format!("cargo built no program {package}"))
     };
-    names.iter().map(program).collect()
+    packages.iter().map(program).collect()
+}
+
+/// Whether the name matches the glob, in which `*` stands for anything.
+pub fn matches(glob: &str, name: &str) -> bool {
+    match glob.split_once('*') {
+        None => glob == name,
+        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len()).any(|i| rest.is_char_boundary(i) && matches(tail, &rest[i..]))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        assert!(matches("*", "send.full.blocks"));
+        assert!(matches("send.*", "send.full.blocks"));
+        assert!(matches("*.full.*", "send.full.blocks"));
+        assert!(!matches("send.*", "try_send.full.refuses"));
+        assert!(!matches("send", "send.full.blocks"));
+    }
 }

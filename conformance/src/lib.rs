@@ -6,6 +6,7 @@
 
 pub mod adapter;
 pub mod arena;
+pub mod bench;
 pub mod calls;
 pub mod campaign;
 pub mod catalogue;
@@ -16,7 +17,9 @@ pub mod futures;
 pub mod generate;
 mod harness;
 mod host;
+pub mod lineage;
 pub mod look;
+pub mod objects;
 pub mod payload;
 pub mod probe;
 pub mod protocol;

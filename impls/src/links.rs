@@ -1,19 +1,26 @@
 //! The links, one folder each, and what they have in common.
 
+pub mod direct;
 mod ends;
 pub mod error;
 pub mod loan;
 pub(crate) mod loans;
 pub mod mpmc;
 pub mod mq;
+pub mod os;
 mod outside;
 #[cfg(all(test, loom))]
 mod parties;
+pub mod pipe;
 #[cfg(all(test, loom))]
 mod record;
 pub mod rendezvous;
 pub mod ring;
+pub mod stream;
+pub mod sysv;
+pub mod tcp;
 pub mod unbounded;
+pub mod unix;
 
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 pub(crate) mod bus;
 
 use std::ffi::CString;
-use std::fs::File;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -13,7 +13,11 @@ use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, fcntl};
 use nix::mqueue::MqdT;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigEvent, SigevNotify, Signal};
+use nix::sys::socket::{MsgFlags, SockFlag, recvmsg, sendmsg};
 use nix::sys::stat::Mode;
+use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
@@ -160,6 +164,16 @@ pub(crate) fn mq_receive(
             other => return other.map(|length| length as usize),
         }
     }
+}
+
+/// Asks for a signal when a message comes into an empty queue, or takes that back.
+pub(crate) fn mq_notify(queue: BorrowedFd<'_>, signal: Option<Signal>) -> nix::Result<()> {
+    let event =
+        signal.map(|signal| SigEvent::new(SigevNotify::SigevSignal { signal, si_value: 0 }));
+    let event = event.map(|event| event.sigevent());
+    let event = event.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the kernel reads the event, which lives until the call returns, or none.
+    Errno::result(unsafe { libc::mq_notify(queue.as_raw_fd(), event) }).map(drop)
 }
 
 /// How [`shm_open`] treats a name.
@@ -319,4 +333,148 @@ fn byte_lock(kind: libc::c_int, byte: u16) -> libc::flock {
         l_len: 1,
         l_pid: 0,
     }
+}
+
+/// Sends the parts as one message, or as much of them as there is room for on a stream. A peer
+/// that is gone is an error and no signal.
+pub(crate) fn send_parts<const N: usize>(
+    socket: BorrowedFd<'_>,
+    parts: [&[u8]; N],
+    flags: MsgFlags,
+) -> nix::Result<usize> {
+    let parts = parts.map(IoSlice::new);
+    let flags = flags | MsgFlags::MSG_NOSIGNAL;
+    again(|| sendmsg::<()>(socket.as_raw_fd(), &parts, &[], flags, None))
+}
+
+/// Receives bytes; 0 at the end of a stream.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    flags: MsgFlags,
+) -> nix::Result<usize> {
+    again(|| nix::sys::socket::recv(socket.as_raw_fd(), buffer, flags))
+}
+
+/// Receives one packet into two parts; its whole length, which may be more than there was room.
+pub(crate) fn receive_parts(
+    socket: BorrowedFd<'_>,
+    parts: [&mut [u8]; 2],
+    flags: MsgFlags,
+) -> nix::Result<usize> {
+    let mut parts = parts.map(IoSliceMut::new);
+    let flags = flags | MsgFlags::MSG_TRUNC;
+    again(|| {
+        let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, None, flags);
+        message.map(|message| message.bytes)
+    })
+}
+
+/// Sleeps until one of the events, or until the time is up, which is `false`.
+pub(crate) fn poll(
+    fd: BorrowedFd<'_>,
+    events: PollFlags,
+    left: Option<Duration>,
+) -> nix::Result<bool> {
+    let deadline = left.map(|left| now().saturating_add(left));
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_sub(now()));
+        // The kernel takes no time beyond this.
+        let left = left.map(|left| TimeSpec::from(left.min(Duration::from_secs(1 << 31))));
+        match ppoll(&mut [PollFd::new(fd, events)], left, None) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(|ready| ready > 0),
+        }
+    }
+}
+
+/// Repeats a call that a signal has interrupted.
+pub(crate) fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// The next connection to a listening socket.
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+    let accepted = nix::sys::socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(accepted) })
+}
+
+/// Opens what a descriptor refers to once more, as a description of its own.
+pub(crate) fn open_again(fd: BorrowedFd<'_>, options: &OpenOptions) -> Result<File, Fault> {
+    let opened = options.open(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    opened.map_err(|error| Fault { call: "open", errno: errno(&error) })
+}
+
+/// How many bytes wait in a pipe.
+pub(crate) fn unread(pipe: &File) -> nix::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int, which lives until the call returns.
+    Errno::result(unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut bytes) })?;
+    // The kernel counts up from 0.
+    Ok(bytes as usize)
+}
+
+/// A number that no other end draws.
+pub(crate) fn random() -> u64 {
+    // The standard library seeds each of these from the kernel's randomness.
+    std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id())
+}
+
+/// Finds or makes a System V queue.
+pub(crate) fn msg_get(key: i32, flags: i32) -> nix::Result<i32> {
+    // SAFETY: msgget takes numbers alone.
+    Errno::result(unsafe { libc::msgget(key, flags) })
+}
+
+/// Removes a System V queue.
+pub(crate) fn msg_remove(id: i32) -> nix::Result<()> {
+    // SAFETY: IPC_RMID takes no buffer, so a null pointer is never followed.
+    Errno::result(unsafe { libc::msgctl(id, libc::IPC_RMID, std::ptr::null_mut()) }).map(drop)
+}
+
+/// Sends to a System V queue, by way of `place`, which has room for a type and the message.
+pub(crate) fn msg_send(
+    id: i32,
+    place: &mut [libc::c_long],
+    kind: libc::c_long,
+    message: &[u8],
+    flags: i32,
+) -> nix::Result<()> {
+    assert!((place.len() - 1) * size_of::<libc::c_long>() >= message.len(), "no room");
+    place[0] = kind;
+    let text: *mut u8 = place[1..].as_mut_ptr().cast();
+    // SAFETY: there is room for the message behind the type (asserted), and the two are apart.
+    unsafe { std::ptr::copy_nonoverlapping(message.as_ptr(), text, message.len()) };
+    again(|| {
+        // SAFETY: the place holds a type and as many bytes behind it; the call only reads them.
+        Errno::result(unsafe { libc::msgsnd(id, place.as_ptr().cast(), message.len(), flags) })
+    })
+    .map(drop)
+}
+
+/// Receives from a System V queue, likewise; a message that does not fit stays there.
+pub(crate) fn msg_receive(
+    id: i32,
+    place: &mut [libc::c_long],
+    types: libc::c_long,
+    buffer: &mut [u8],
+    flags: i32,
+) -> nix::Result<usize> {
+    let room = buffer.len().min((place.len() - 1) * size_of::<libc::c_long>());
+    let length = again(|| {
+        // SAFETY: the place has room for a type and so many bytes, and nobody else has it.
+        Errno::result(unsafe { libc::msgrcv(id, place.as_mut_ptr().cast(), room, types, flags) })
+    })?;
+    // Not negative, or it would be an error.
+    let length = length as usize;
+    let text: *const u8 = place[1..].as_ptr().cast();
+    // SAFETY: the kernel has written so many bytes behind the type, no more than the buffer has.
+    unsafe { std::ptr::copy_nonoverlapping(text, buffer.as_mut_ptr(), length) };
+    Ok(length)
 }

@@ -147,3 +147,62 @@ fn both_models_carry_all_that_was_produced() {
     let expected = "shared memory: 1000 items, sum 499500\nmessages: 1000 items, sum 499500\n";
     assert_eq!(said, expected);
 }
+
+/// The only child of a running example, once it is there.
+fn child_of(running: &Running) -> u32 {
+    let parent = running.0.as_ref().unwrap().id();
+    let file = format!("/proc/{parent}/task/{parent}/children");
+    patiently(|| std::fs::read_to_string(&file).ok()?.split_whitespace().next()?.parse().ok())
+}
+
+fn is_gone(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    // Nobody may have reaped it yet.
+    stat.map_or(true, |stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
+}
+
+fn patiently<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    let start = std::time::Instant::now();
+    loop {
+        if let Some(done) = attempt() {
+            return done;
+        }
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "in vain");
+        std::thread::yield_now();
+    }
+}
+
+/// More than a test has time for.
+const NO_END: &str = "1000000000000";
+
+#[test]
+fn a_consumer_does_not_wait_for_a_producer_that_was_killed() {
+    let mut running = start(example("producer_consumer").arg(NO_END), "");
+    let producer = nix::unistd::Pid::from_raw(child_of(&running) as i32);
+    nix::sys::signal::kill(producer, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let output = running.0.take().unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the producer left early"), "{said}");
+}
+
+#[test]
+fn a_producer_does_not_wait_for_a_consumer_that_was_killed() {
+    let running = start(example("producer_consumer").arg(NO_END), "");
+    let producer = child_of(&running);
+    drop(running);
+    patiently(|| is_gone(producer).then_some(()));
+}
+
+#[test]
+fn the_same_chat_goes_over_a_network() {
+    use std::io::BufRead;
+    let mut first = start(example("chat_tcp").args(["ann", "listen", "127.0.0.1:0"]), "hello\n");
+    let said = first.0.as_mut().unwrap().stderr.as_mut().unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(said).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening at ").unwrap();
+    let second = start(example("chat_tcp").args(["bob", "connect", address]), "fine\n");
+    assert_eq!(first.said(), "bob: fine\nbob has left\n");
+    assert_eq!(second.said(), "ann: hello\nann has left\n");
+}

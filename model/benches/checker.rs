@@ -4,7 +4,8 @@
 //! histories; `model/benches/peers` measures other checkers beside them. Every measurement is a
 //! process of its own, so that its peak memory is its own; the time is that of the check alone,
 //! the median of three, the history being in memory. `IPC_BENCH_LARGEST=10000000` goes further
-//! than the usual million calls.
+//! than the usual million calls. `-- --write FILE SHAPE PROCESSES CALLS` writes such a history, the
+//! shape by its place in the list; `IPC_BENCH_ONLY=monitor` leaves the searches out.
 
 #[path = "../tests/monitors/generate.rs"]
 mod generate;
@@ -12,37 +13,57 @@ mod measure;
 
 use ipc_model::check::monitor::{Finding, monitor, search_inside};
 use ipc_model::check::{Budget, explains};
-use ipc_model::{Spec, check, read_jsonl, write_jsonl};
+use ipc_model::{Spec, check, read_jsonl, write_binary, write_jsonl};
 use measure::Cell;
+use measure::plot::Plot;
 use measure::shapes::{SHAPES, history, profile};
 
 fn main() {
     if let Some(cell) = Cell::asked_for() {
         return cell.report(run(&cell));
     }
+    if let Some((cell, file)) = Cell::to_write() {
+        return write(&cell, &file);
+    }
     let largest = measure::largest();
     println!(
         "| history | processes | calls | checker | seconds | M calls/s | peak MiB | verdict |"
     );
     println!("|---|---|---|---|---|---|---|---|");
+    let mut plot = Plot::default();
     for (i, shape) in SHAPES.iter().enumerate() {
         for processes in [2, 8, 16] {
             for calls in
                 [1_000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|n| *n <= largest)
             {
                 for checker in ["monitor", "search inside", "search over the model"] {
-                    if checker != "monitor" && calls > 100_000 {
+                    if !measure::wanted(checker) || checker != "monitor" && calls > 100_000 {
                         continue;
                     }
-                    Cell::new(i, processes, calls, checker).show(shape.name);
+                    let took = Cell::new(i, processes, calls, checker).show(shape.name);
+                    if let (8, "monitor", Some(took)) = (processes, checker, took) {
+                        plot.add(shape.name, calls, took);
+                    }
                 }
             }
         }
     }
+    measure::save(&plot, "checker-bench.svg");
     for calls in [100_000, largest.min(1_000_000)] {
         Cell::new(0, 8, calls, "check").show("unbounded, with coverage");
         Cell::new(0, 8, calls, "read").show("unbounded, JSON lines");
     }
+}
+
+/// Writes the history of a cell, in the binary form if the file's name ends so.
+fn write(cell: &Cell, file: &str) {
+    let shape = SHAPES[cell.shape];
+    let (profile, history) = (profile(shape), history(shape, cell.processes, cell.calls));
+    let bytes = match file.ends_with(".bin") {
+        true => write_binary(Some(&profile), &history),
+        false => write_jsonl(Some(&profile), &history).into_bytes(),
+    };
+    std::fs::write(file, bytes).expect("the file can be written");
 }
 
 const BUDGET: Budget = Budget { states: 200_000 };

@@ -12,8 +12,10 @@
 //! it.
 
 mod attribute;
+mod by_link;
 mod exercised;
 mod explain;
+mod follow;
 pub mod frontier;
 pub mod monitor;
 mod pattern;
@@ -27,6 +29,8 @@ use crate::rule::RuleId;
 use crate::spec::Spec;
 use crate::state::ProcessSet;
 use crate::verdict::{Counterexample, Coverage, Got, Verdict};
+pub use by_link::ByLink;
+pub use follow::{Effect, Followed, follow};
 use frontier::{Frontier, Refuted};
 use monitor::Finding;
 pub use pattern::{Pattern, Shape};
@@ -66,7 +70,7 @@ pub fn check_spec(spec: &Spec, history: &History, budget: Budget) -> Verdict {
         return check_by_search(spec, history, budget);
     }
     let short = history.operations.len() <= SHORT;
-    match monitor::decide(&spec.profile, history, Timing::Strong, budget) {
+    match monitor::decide(&spec.profile, history.into(), Timing::Strong, budget) {
         Finding::Legal if short => match check_by_search(spec, history, GLANCE) {
             Verdict::Inconclusive(_) => pass(spec, history, vec![]),
             verdict => verdict,
@@ -85,12 +89,12 @@ pub fn check_spec(spec: &Spec, history: &History, budget: Budget) -> Verdict {
 }
 
 fn pass(spec: &Spec, history: &History, deviations: Vec<Counterexample>) -> Verdict {
-    Verdict::Pass { coverage: monitor::fired(&spec.profile, history), deviations }
+    Verdict::Pass { coverage: monitor::fired(&spec.profile, history.into()), deviations }
 }
 
 /// A monitor has found a violation at the strong reading of `timeout`: is it one at the weak?
 fn broken(spec: &Spec, history: &History, budget: Budget) -> Verdict {
-    let decide = |timing| match monitor::decide(&spec.profile, history, timing, budget) {
+    let decide = |timing| match monitor::decide(&spec.profile, history.into(), timing, budget) {
         Finding::Broken(violation) => {
             Some(explain::explain(spec, history, &violation, timing, budget))
         }
@@ -211,7 +215,20 @@ fn refuted(
     let begun = |o: &&crate::Operation| o.process == process && o.call <= time;
     let op = history.operations.iter().filter(begun).max_by_key(|o| o.call).expect("it called").op;
     let rule = attribute::attribute(frontier.spec(), history, time, process, &op, got, &allowed);
-    let history = if got == Got::Stuck { history.clone() } else { history.until(time) };
+    let history = match got {
+        Got::Stuck => history.clone(),
+        // Only who asks again shows that a message is lost, and was not merely overlooked.
+        Got::Returned(_) if rule.rule().id == "delivery.nothing-lost" => {
+            let asks = |o: &&crate::Operation| {
+                o.call > time
+                    && matches!(o.op, crate::Op::Receive { .. })
+                    && o.op.link() == op.link()
+            };
+            let again = history.operations.iter().filter(asks).min_by_key(|o| o.call);
+            history.until(again.map_or(time, |o| o.ret.map_or(o.call, |(time, _)| time)))
+        }
+        Got::Returned(_) => history.until(time),
+    };
     let pattern = None;
     let found = Counterexample { rule, process, op, got, time, allowed, history, pattern };
     Decision::Fails(Box::new(found))

@@ -1,20 +1,26 @@
 //! A history: which calls were made and what they were told, against one clock.
 
 mod binary;
+mod calls;
 mod edn;
 mod foreign;
 mod join;
 mod jsonl;
 mod line;
+mod log;
 mod porcupine;
+mod reading;
 
 use crate::op::{Op, Process, Ret};
 use crate::state::{Ends, ProcessSet};
 
-pub use binary::{BINARY_MAGIC, read_binary, write_binary};
+pub use binary::{BINARY_MAGIC, BinaryReading, read_binary, write_binary};
+pub(crate) use calls::Calls;
 pub use edn::read_edn;
 pub use jsonl::{Header, HistoryError, Lines, read_jsonl, write_jsonl};
+pub use log::Log;
 pub use porcupine::read_porcupine;
+pub use reading::Reading;
 
 /// One call and what became of it. Times are nanoseconds of one clock, common to all processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +50,9 @@ pub struct History {
     /// known to be dead. Without an entry, it lived until then.
     pub kills: Vec<(u64, Process)>,
     /// Who held which end at the start, link by link. Where a link is missing, whoever sends on it
-    /// holds a sending end, and whoever receives on it a receiving end.
+    /// holds a sending end, and whoever receives on it a receiving end; an end that nobody uses is
+    /// held by somebody whom the history does not show, unless a call on the link is a `close` or
+    /// was told `closed`.
     pub links: Vec<Ends>,
     /// Whether every call that has not returned was watched until nothing moved any more. Only
     /// then does a pending call say anything about progress.
@@ -82,19 +90,7 @@ impl History {
 
     /// Who held which end, link by link, with what was left open filled in.
     pub fn ends(&self) -> Vec<Ends> {
-        let links = self.operations.iter().map(|o| o.op.link() as usize + 1).max().unwrap_or(1);
-        let mut ends = self.links.clone();
-        let given = ends.len();
-        ends.resize(links.max(given), Ends::default());
-        for operation in self.operations.iter().filter(|o| o.op.link() as usize >= given) {
-            let ends = &mut ends[operation.op.link() as usize];
-            match operation.op {
-                Op::Send { .. } => ends.senders.insert(operation.process),
-                Op::Receive { .. } => ends.receivers.insert(operation.process),
-                Op::Close { .. } => {}
-            }
-        }
-        ends
+        Calls::from(self).ends()
     }
 
     /// Whether more processes take part than a [`ProcessSet`] holds.

@@ -86,7 +86,7 @@ pub const STATEMENTS: &[Statement] = statements! {
     "C3": "message passing suits small amounts, and no conflicts have to be avoided"
         shown [Measured("bench")],
     "C4": "message passing is easier between computers"
-        shown [Adapter("tcp")],
+        shown [Adapter("zeromq"), Adapter("redis")],
     "C5": "shared memory is the fastest"
         shown [Measured("bench")],
     "C6": "message passing typically costs system calls for each message"

@@ -96,6 +96,8 @@ enum Expected {
     Answer(fn(&Answered) -> bool, &'static str),
     /// That this waker has been woken by now.
     Woken(usize),
+    /// That where the poll answers this, the waker has been woken by now.
+    WokenWhere(fn(&Answered) -> bool, usize),
     /// Nothing in particular.
     Anything,
 }
@@ -203,7 +205,10 @@ fn missed(expected: Expected, seen: &Seen) -> Option<String> {
         Expected::Answer(is, name) => {
             (!seen.answered.as_ref().is_some_and(is)).then(|| name.into())
         }
-        Expected::Woken(waker) => (seen.woken[waker] == 0).then(|| format!("waker {waker} woken")),
+        Expected::WokenWhere(is, _) if !seen.answered.as_ref().is_some_and(is) => None,
+        Expected::Woken(waker) | Expected::WokenWhere(_, waker) => {
+            (seen.woken[waker] == 0).then(|| format!("waker {waker} woken"))
+        }
     }
 }
 
@@ -286,28 +291,34 @@ fn latest_waker(claim: &Claim) -> Vec<Script> {
     scripts
 }
 
-/// Two wait, one of them goes, and the other gets what was meant for it.
+/// Two wait, the one that was woken is dropped, and the other must be woken: if there is still a
+/// message, or still room, which is looked at by one more receive. Where what the dropped one had
+/// got counts as done, there is none, and the script shows nothing.
 fn passed_on(claim: &Claim) -> Vec<Script> {
     let mut scripts = Vec::new();
     if claim.profile.receivers == Holders::Many && room(claim) != Some(0) {
         let mut s = Script::named("of two waiting receives one is dropped");
         let first = s.receive(0, 0, PENDING);
-        let second = s.receive(1, 1, PENDING);
+        s.receive(1, 1, PENDING);
         s.send(0, MARK, 2, SENT);
         s.does(Action::Drop { future: first });
-        s.so(Expected::Woken(1));
-        s.then(second, 1, MARKED);
+        s.receive(0, 2, MARKED);
+        s.so(Expected::WokenWhere(|a| *a != Answered::Pending, 1));
         scripts.push(s);
     }
-    if claim.profile.senders == Holders::Many && room(claim).is_some_and(|n| n > 0) {
+    let n = room(claim).unwrap_or(0);
+    if claim.profile.senders == Holders::Many && n > 0 {
         let mut s = Script::named("of two waiting sends one is dropped");
         s.fill(claim);
         let first = s.send(0, MARK, 0, PENDING);
-        let second = s.send(1, MARK, 1, PENDING);
+        s.send(1, MARK, 1, PENDING);
         s.receive(0, 2, RECEIVED);
         s.does(Action::Drop { future: first });
-        s.so(Expected::Woken(1));
-        s.then(second, 1, SENT);
+        for _ in 1..n {
+            s.receive(0, 2, RECEIVED);
+        }
+        s.receive(0, 2, PENDING);
+        s.so(Expected::WokenWhere(|a| *a == Answered::Pending, 1));
         scripts.push(s);
     }
     scripts
@@ -389,7 +400,10 @@ fn look(subject: &mut Subject<'_>, scripts: impl Fn(&Claim) -> Vec<Script>) -> F
             _ => return found,
         }
     }
-    unsure.unwrap_or_else(|| Found::kept(kept.join("; ")))
+    match unsure {
+        Some(unsure) if kept.is_empty() => unsure,
+        _ => Found::kept(kept.join("; ")),
+    }
 }
 
 /// The same for a rule that is only observed where the documentation does not promise it.

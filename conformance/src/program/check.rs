@@ -1,36 +1,40 @@
 //! `check`: is a recorded history legal?
 
-use std::io::Read;
+mod input;
 
-use anyhow::{Context, bail};
-use ipc_model::{
-    BINARY_MAGIC, Header, History, HistoryError, Lines, Profile, Verdict, lanes, read_binary,
-    read_edn, read_porcupine, write_jsonl,
-};
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, anyhow, bail};
+use ipc_model::check::monitor::Finding;
+use ipc_model::check::{Budget, ByLink};
+use ipc_model::{Log, Profile, Spec, Verdict, lanes, write_jsonl};
+
+use ipc_conformance::report::html::{Checked, history_page, history_picture};
 
 use super::{CheckArguments, CheckFormat, FAILS, INCONCLUSIVE, WELL};
 
 pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
-    let name = arguments.history.display();
-    let mut bytes = Vec::new();
-    if arguments.history.as_os_str() == "-" {
-        std::io::stdin().read_to_end(&mut bytes).context("standard input")?;
-    } else {
-        bytes = std::fs::read(&arguments.history).with_context(|| format!("{name}"))?;
-    }
-    let (header, history) = read(&bytes).map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
-    drop(bytes);
-    let profile = match (&arguments.profile, header.and_then(|h| h.profile)) {
-        (Some(text), _) => Profile::parse(text).map_err(|e| anyhow::anyhow!("--profile: {e}"))?,
-        (None, Some(profile)) => profile,
-        (None, None) => bail!(
-            "{name}: what does the link claim? Give --profile, or a first line such as \
-             {{\"format\":\"ipc-history/1\",\"profile\":{{\"capacity\":4}}}}"
-        ),
+    let asked = match &arguments.profile {
+        Some(text) => Some(Profile::parse(text).map_err(|e| anyhow!("--profile: {e}"))?),
+        None => None,
     };
-    let verdict = ipc_model::check(&profile, &history);
+    let (header, log) = input::read(&arguments.history)?;
+    let Some(profile) = asked.or(header.and_then(|h| h.profile)) else {
+        bail!(
+            "{}: what does the link claim? Give --profile, or a first line such as \
+             {{\"format\":\"ipc-history/1\",\"profile\":{{\"capacity\":4}}}}",
+            arguments.history.display()
+        )
+    };
+    let verdict = match log.is_empty() {
+        true => Verdict::Inconclusive("the history has no calls".into()),
+        false => decide(&Spec::new(profile), &log),
+    };
+    draw(arguments, &profile, &log, &verdict)?;
     match arguments.format {
-        CheckFormat::Text => print_text(&verdict, history.operations.len()),
+        CheckFormat::Text => print_text(&verdict, log.len()),
         CheckFormat::Json => print_json(&verdict)?,
     }
     Ok(match verdict {
@@ -40,51 +44,55 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
     })
 }
 
-/// Reads a history of whichever form it is in, told by how it begins: our binary form, Jepsen's
-/// EDN, a list of operations as Porcupine has it, or JSON lines.
-fn read(bytes: &[u8]) -> Result<(Option<Header>, History), String> {
-    if bytes.starts_with(BINARY_MAGIC) {
-        let read = read_binary(bytes).map_err(|e| format!("record {}: {}", e.line, e.why));
-        return read.map(|(header, history)| (Some(header), history));
+/// Writes the page and the picture, where they are asked for.
+fn draw(
+    arguments: &CheckArguments,
+    profile: &Profile,
+    log: &Log,
+    verdict: &Verdict,
+) -> anyhow::Result<()> {
+    let name = arguments.history.display().to_string();
+    let name = if name == "-" { "standard input" } else { &name };
+    let checked = Checked { name, profile, log, verdict };
+    if let Some(path) = &arguments.html {
+        std::fs::write(path, history_page(&checked)).with_context(|| path.display().to_string())?;
     }
-    let text = std::str::from_utf8(bytes).map_err(|e| {
-        let line = bytes[..e.valid_up_to()].split(|b| *b == b'\n').count();
-        format!("line {line}: not UTF-8 text")
-    })?;
-    let start: String = text.trim_start().chars().take(200).collect();
-    let bare = |read: Result<History, HistoryError>| read.map(|history| (None, history));
-    let read = if start.starts_with("{:") || start.starts_with("[{:") || start.starts_with("#") {
-        bare(read_edn(text))
-    } else if start.starts_with('[') || start.to_lowercase().contains("\"call\"") {
-        bare(read_porcupine(text))
-    } else {
-        read_lines(text)
-    };
-    read.map_err(|e| e.to_string())
+    if let Some(path) = &arguments.svg {
+        let Some(picture) = history_picture(&checked) else {
+            bail!("--svg: there is nothing to draw, or too much");
+        };
+        std::fs::write(path, picture).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
 }
 
-/// Reads JSON lines on all processors, in parts that end where a line does.
-fn read_lines(text: &str) -> Result<(Option<Header>, History), HistoryError> {
-    const PART: usize = 1 << 20;
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let each = (text.len() / processors).max(PART);
-    let (mut parts, mut rest, mut first) = (Vec::new(), text, 1);
-    while !rest.is_empty() {
-        let from = each.min(rest.len());
-        let end = rest.as_bytes()[from..].iter().position(|b| *b == b'\n');
-        let (part, left) = rest.split_at(end.map_or(rest.len(), |i| from + i + 1));
-        parts.push((first, part));
-        first += part.bytes().filter(|b| *b == b'\n').count();
-        rest = left;
-    }
-    let read: Result<Vec<Lines>, HistoryError> = std::thread::scope(|scope| {
-        let spawn = |(first, part)| scope.spawn(move || Lines::read(part, first));
-        let running: Vec<_> = parts.into_iter().map(spawn).collect();
-        let join =
-            |r: std::thread::ScopedJoinHandle<'_, _>| r.join().expect("readers do not panic");
-        running.into_iter().map(join).collect()
+/// Decides the links of a log side by side, on all processors.
+fn decide(spec: &Spec, log: &Log) -> Verdict {
+    let by_link = ByLink::new(spec, log, Budget::default());
+    let links = by_link.links();
+    let next = AtomicUsize::new(0);
+    let findings: Mutex<Vec<(usize, Finding)>> = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            // Whoever takes a number owns that link; the scope's end publishes what was found.
+            let link = next.fetch_add(1, Ordering::Relaxed);
+            if link >= links {
+                return;
+            }
+            let found = by_link.decide(link);
+            findings.lock().expect("monitors do not panic").push((link, found));
+        }
+    };
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 1..processors.min(links) {
+            scope.spawn(work);
+        }
+        work();
     });
-    Lines::join(read?)
+    let mut findings = findings.into_inner().expect("monitors do not panic");
+    findings.sort_by_key(|(link, _)| *link);
+    by_link.conclude(findings.into_iter().map(|(_, found)| found).collect())
 }
 
 fn print_text(verdict: &Verdict, operations: usize) {

@@ -1,11 +1,13 @@
 //! The commands of `ipc-conform`.
 
+mod bench;
 mod bisect;
 mod check;
 mod diff;
 mod explore;
 mod merge;
 mod new;
+mod objects;
 mod prepare;
 mod replay;
 mod report;
@@ -18,7 +20,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipc_conformance::bench::BenchArguments;
 use ipc_conformance::campaign::{Campaign, Shard};
+use ipc_conformance::catalogue::matches;
 use ipc_conformance::rulebook;
 use ipc_conformance::suite::Plan;
 use semver::Version;
@@ -46,6 +50,10 @@ enum Command {
         /// By statement of the text instead: which rules rest on each.
         #[arg(long)]
         statements: bool,
+        /// Adds on how many links of a report each rule was seen, and what came of it:
+        /// `report.json` of a run.
+        #[arg(long)]
+        report: Option<PathBuf>,
     },
     /// Explains one rule in full.
     Explain {
@@ -71,6 +79,15 @@ enum Command {
     Check(CheckArguments),
     /// Walks every behaviour of small scenarios: states, endings, promises, and the graph.
     Explore(explore::ExploreArguments),
+    /// Holds real shared memory and real mailbox names against the models of memory and of names.
+    Objects(objects::ObjectsArguments),
+    #[command(hide = true)]
+    ObjectsWorker {
+        /// The system.
+        system: String,
+        /// What the names of objects begin with.
+        prefix: String,
+    },
     /// Writes a test crate: a small link with a mistake in it, every rule a test.
     New(NewArguments),
     /// Writes a report in another format; several files are merged first.
@@ -83,6 +100,8 @@ enum Command {
     Diff(DiffArguments),
     /// Finds the first version of a crate where the verdict on a rule changes.
     Bisect(BisectArguments),
+    /// Measures what links cost, side by side in one run: time and system calls a message.
+    Bench(BenchArguments),
 }
 
 #[derive(Args)]
@@ -167,6 +186,12 @@ pub(crate) struct CheckArguments {
     /// How the verdict is printed.
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     pub(crate) format: CheckFormat,
+    /// Also write the verdict and the history as a page: lanes with zoom, hover and keys.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Also write the picture alone, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 /// How a verdict is printed.
@@ -323,19 +348,24 @@ impl Arguments {
         let result = match self.command {
             None => run::run(&RunArguments::default()),
             Some(Command::List) => run::list(),
-            Some(Command::Rules { statements: true, .. }) => Ok(rules::by_statement()),
-            Some(Command::Rules { glob, .. }) => rules::list(&glob),
+            Some(Command::Rules { statements: true, report, .. }) => {
+                rules::by_statement(report.as_deref())
+            }
+            Some(Command::Rules { glob, report, .. }) => rules::list(&glob, report.as_deref()),
             Some(Command::Explain { rule }) => rules::explain(&rule),
             Some(Command::Run(arguments)) => run::run(&arguments),
             Some(Command::Replay { file, run, times }) => replay::replay(&file, run, times),
             Some(Command::Step(arguments)) => step::step(&arguments),
             Some(Command::Check(arguments)) => check::check(&arguments),
             Some(Command::Explore(arguments)) => explore::explore(&arguments),
+            Some(Command::Objects(arguments)) => objects::objects(&arguments),
+            Some(Command::ObjectsWorker { system, prefix }) => objects::worker(&system, &prefix),
             Some(Command::New(arguments)) => new::new(&arguments),
             Some(Command::Report(arguments)) => report::report(&arguments),
             Some(Command::Merge(arguments)) => merge::merge(&arguments),
             Some(Command::Diff(arguments)) => diff::diff(&arguments),
             Some(Command::Bisect(arguments)) => bisect::bisect(&arguments),
+            Some(Command::Bench(arguments)) => bench::bench(&arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),
@@ -344,16 +374,6 @@ impl Arguments {
                 ExitCode::from(USAGE)
             }
         }
-    }
-}
-
-/// Whether the name matches the glob, in which `*` stands for anything.
-fn matches(glob: &str, name: &str) -> bool {
-    match glob.split_once('*') {
-        None => glob == name,
-        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).any(|i| rest.is_char_boundary(i) && matches(tail, &rest[i..]))
-        }),
     }
 }
 
@@ -369,18 +389,4 @@ fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
         anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
     }
     Ok(selected)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        assert!(matches("*", "send.full.blocks"));
-        assert!(matches("send.*", "send.full.blocks"));
-        assert!(matches("*.full.*", "send.full.blocks"));
-        assert!(!matches("send.*", "try_send.full.refuses"));
-        assert!(!matches("send", "send.full.blocks"));
-    }
 }

@@ -1,47 +1,21 @@
 //! `rules` and `explain`: the catalogue, generated.
 
-use ipc_model::machine::catalogue::{self, Described};
-use ipc_model::{
-    Capacity, Order, Profile, RuleId, STATEMENTS, Source, mutant, scenarios, statement,
-};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use ipc_conformance::lineage::{self, Lineage};
+use ipc_conformance::report::Report;
+use ipc_model::defect::guards;
+use ipc_model::machine::{Described, Machine};
+use ipc_model::namespace::Namespace;
+use ipc_model::region::Region;
+use ipc_model::{Kind, RuleId, STATEMENTS, Source, statement};
 
 use super::WELL;
 
-/// Profiles that between them switch on every rule.
-fn profiles() -> Vec<Profile> {
-    let capacities =
-        [Capacity::Zero, Capacity::Bounded(2), Capacity::AtLeast(1), Capacity::Unbounded];
-    let plain = capacities.into_iter().map(Profile::mailbox);
-    let told = Some(ipc_model::Notice::Reported);
-    let more = mutant::MUTANTS.iter().map(|m| (m.profile)());
-    let mortal = Profile { sender_killed: told, receiver_killed: told, ..Profile::default() };
-    let ordered = Profile { order: Order::Unordered, ..Profile::default() };
-    plain.chain(more).chain([mortal, ordered]).collect()
-}
-
-/// The names of the standard scenarios that are there for the rule's sake.
-fn scenarios_of(rule: RuleId) -> Vec<String> {
-    let all = profiles().into_iter().flat_map(|p| scenarios::standard(&p));
-    let about = all.filter(|s| s.about.contains(&rule.rule().id));
-    let mut names: Vec<String> = about.map(|s| s.scenario.name).collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
-fn mutants_of(rule: RuleId) -> Vec<&'static str> {
-    let breaks = mutant::MUTANTS.iter().filter(|m| m.breaks == rule.rule().id);
-    breaks.map(|m| m.name).collect()
-}
-
 fn says(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The rules of every model (links, regions, races, names), and the probes.
-fn everything() -> Vec<Described> {
-    let probes = ipc_conformance::probe::PROBES.iter().map(|probe| probe.about);
-    catalogue::all().into_iter().chain(probes).collect()
 }
 
 /// The rules that match.
@@ -49,7 +23,7 @@ fn everything() -> Vec<Described> {
 /// # Errors
 /// That none does, with the nearest names.
 fn select(glob: &str) -> anyhow::Result<Vec<Described>> {
-    let all = everything();
+    let all = lineage::everything();
     let selected: Vec<Described> =
         all.iter().copied().filter(|r| super::matches(glob, r.id)).collect();
     if selected.is_empty() {
@@ -60,41 +34,91 @@ fn select(glob: &str) -> anyhow::Result<Vec<Described>> {
     Ok(selected)
 }
 
-/// What shows and what breaks a rule of the link model; the other models are not run on links.
-fn shown(rule: &Described) {
-    let Some(id) = RuleId::of(rule.id) else { return };
-    super::say!("    shown by  {}", scenarios_of(id).join(", "));
-    super::say!("    broken by {}", mutants_of(id).join(", "));
+/// What is known about every rule; of links, what the report says.
+///
+/// # Errors
+/// That the report cannot be read.
+fn known(report: Option<&Path>) -> anyhow::Result<BTreeMap<&'static str, Lineage>> {
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        Report::parse(&text).with_context(|| path.display().to_string())
+    };
+    let report = report.map(read).transpose()?;
+    Ok(lineage::of_all(report.as_ref()))
 }
 
-pub(super) fn list(glob: &str) -> anyhow::Result<u8> {
+/// What shows and what breaks a rule, and the links that it was seen on.
+fn shown(lineage: &Lineage) {
+    if !lineage.scenarios.is_empty() {
+        super::say!("    shown by  {}", lineage.scenarios.join(", "));
+    }
+    if !lineage.mutants.is_empty() {
+        super::say!("    broken by {}", lineage.mutants.join(", "));
+    }
+    if lineage.defects > 0 {
+        super::say!("    guarded   {} slips of the pen are noticed", lineage.defects);
+    }
+    if !lineage.links.is_empty() {
+        super::say!("    links     {}", links(lineage));
+    }
+}
+
+/// `14 links: 13 pass, 1 hang`.
+fn links(lineage: &Lineage) -> String {
+    let words: Vec<String> = lineage.links.iter().map(|(word, n)| format!("{n} {word}")).collect();
+    format!("{} links: {}", lineage.links.values().sum::<usize>(), words.join(", "))
+}
+
+pub(super) fn list(glob: &str, report: Option<&Path>) -> anyhow::Result<u8> {
+    let known = known(report)?;
     for rule in select(glob)? {
         let sources: Vec<String> = rule.sources.iter().map(Source::to_string).collect();
         super::say!("{}  [{}, {}]", rule.id, rule.force, sources.join("; "));
         super::say!("    {}", says(rule.says));
-        shown(&rule);
+        shown(&known[rule.id]);
     }
     Ok(WELL)
 }
 
-/// Every statement of the text, with the rules that cite it.
-pub(super) fn by_statement() -> u8 {
-    let all = everything();
+/// Every statement of the text, with what shows it and the rules that cite it.
+pub(super) fn by_statement(report: Option<&Path>) -> anyhow::Result<u8> {
+    let known = known(report)?;
     for statement in STATEMENTS {
         super::say!("{}  {}", statement.id, statement.says);
-        let cites = |r: &&Described| r.sources.contains(&Source::Statement(statement.id));
-        let rules: Vec<&str> = all.iter().filter(cites).map(|r| r.id).collect();
-        if rules.is_empty() {
-            super::say!("    no rule yet");
+        for shown in statement.shown {
+            super::say!("    {shown}");
         }
-        for rule in rules {
-            super::say!("    {rule}");
+        for rule in lineage::rules_of(statement.id) {
+            let lineage = &known[rule.id];
+            let (scenarios, mutants) = (lineage.scenarios.len(), lineage.mutants.len());
+            let counts =
+                [(scenarios, "scenarios"), (mutants, "mutants"), (lineage.defects, "defects")];
+            let counts: Vec<String> = counts
+                .iter()
+                .filter(|(n, _)| *n > 0)
+                .map(|(n, what)| format!("{n} {what}"))
+                .chain((!lineage.links.is_empty()).then(|| links(lineage)))
+                .collect();
+            super::say!("    {:<40} {}", rule.id, counts.join(", "));
         }
     }
-    WELL
+    Ok(WELL)
+}
+
+/// What has to hold for the rule to fire, as it reads after "when".
+fn conditions(rule: &Described) -> Vec<String> {
+    fn of<M: Machine>(id: &str) -> Option<Vec<String>> {
+        let rule = M::rules().iter().find(|r| r.id == id)?;
+        Some(rule.when.iter().map(ToString::to_string).collect())
+    }
+    if let Some(id) = RuleId::of(rule.id) {
+        return guards(id).into_iter().map(String::from).collect();
+    }
+    of::<Region>(rule.id).or_else(|| of::<Namespace>(rule.id)).unwrap_or_default()
 }
 
 pub(super) fn explain(name: &str) -> anyhow::Result<u8> {
+    let known = known(None)?;
     for rule in select(name)? {
         super::say!("{}\n\n  {}\n", rule.id, says(rule.says));
         super::say!("    force     {}", rule.force);
@@ -108,8 +132,11 @@ pub(super) fn explain(name: &str) -> anyhow::Result<u8> {
                 Source::Clause(clause) => super::say!("    clause    {clause}"),
             }
         }
-        shown(&rule);
-        if RuleId::of(rule.id).is_some() {
+        for condition in conditions(&rule) {
+            super::say!("    when      {condition}");
+        }
+        shown(&known[rule.id]);
+        if ipc_conformance::rulebook::named(rule.id).is_some() && rule.kind != Kind::Internal {
             super::say!("\n  ipc-conform run --rule {}", rule.id);
         }
     }

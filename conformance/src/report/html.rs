@@ -4,6 +4,7 @@
 mod claims;
 mod cost;
 mod found;
+mod history;
 mod matrix;
 mod picture;
 
@@ -13,7 +14,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::cost::Costs;
 use super::{Cell, CellVerdict, Report, ReportRule};
+pub use history::{Checked, history_page, history_picture};
 
+const COLOURS: &str = include_str!("../../assets/colours.css");
+const LANES: &str = include_str!("../../assets/lanes.css");
 const STYLE: &str = include_str!("../../assets/report.css");
 const SCRIPT: &str = include_str!("../../assets/report.js");
 
@@ -82,7 +86,7 @@ pub(super) fn style(title: &str) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
             title { (title) }
-            style { (PreEscaped(STYLE)) }
+            style { (PreEscaped(COLOURS)) (PreEscaped(STYLE)) (PreEscaped(LANES)) }
         }
     }
 }

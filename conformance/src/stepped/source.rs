@@ -126,8 +126,9 @@ fn short_name(name: &str) -> String {
 
 /// A path as its readers know it: inside of the project, of a crate, or of the standard library.
 fn short_path(path: &str) -> String {
-    let workspace = crate::catalogue::workspace();
-    if let Ok(inside) = Path::new(path).strip_prefix(&workspace) {
+    let workspace = crate::catalogue::workspace().ok();
+    let inside = workspace.as_ref().and_then(|w| Path::new(path).strip_prefix(w).ok());
+    if let Some(inside) = inside {
         return inside.display().to_string();
     }
     if let Some((_, inside)) = path.split_once("/registry/src/") {

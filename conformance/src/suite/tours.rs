@@ -19,7 +19,7 @@ pub(super) fn of(profile: &Profile) -> Arc<Covering> {
 
 /// Which steps the runs of the link took, and why they took no others. That a rule never can fire is
 /// no reason: whatever a profile claims, some tour fires (`model/tests/space.rs`).
-pub(super) fn steps(claim: &Claim, fired: &BTreeMap<String, u32>) -> Steps {
+pub(super) fn steps(claim: &Claim, fired: &BTreeMap<RuleId, u32>) -> Steps {
     let spec = Spec::new(claim.profile);
     let covering = of(&claim.profile);
     let why = |rule: RuleId| {
@@ -31,6 +31,9 @@ pub(super) fn steps(claim: &Claim, fired: &BTreeMap<String, u32>) -> Steps {
         };
         word.to_owned()
     };
-    let unfired = spec.rules().iter().filter(|r| !fired.contains_key(r.rule().id));
-    Steps { fired: fired.clone(), unfired: unfired.map(|r| (r.to_string(), why(*r))).collect() }
+    let unfired = spec.rules().iter().filter(|r| !fired.contains_key(r));
+    Steps {
+        fired: fired.iter().map(|(rule, runs)| (rule.to_string(), *runs)).collect(),
+        unfired: unfired.map(|r| (r.to_string(), why(*r))).collect(),
+    }
 }

@@ -20,6 +20,9 @@ pub enum Damage {
         /// The largest possible.
         high: u64,
     },
+    /// Something that no end of this crate sends.
+    #[error("something came that no end of this link sends")]
+    Unmarked,
     /// A message with a length that the link does not take.
     #[error("a message claims {found} bytes, and the link takes {allowed}")]
     Length {

@@ -7,6 +7,8 @@
 //! * **Closing.** The kernel does not say who has a queue open, so nobody ever learns that the
 //!   other side is gone: a call that waits goes on waiting. Messages stay until they are received
 //!   or the queue is unlinked and closed by all, also when a process is killed.
+//! * **Waiting for several things.** An end is a descriptor that can be polled, and a receiver can
+//!   ask for a signal ([`Receiver::notify`]).
 //! * **Time limits** are against the system's wall clock, because `mq_timedsend` knows no other.
 //!   If that clock is set forward meanwhile we wait again for the rest; if it is set back, a wait
 //!   is longer than it should be.
@@ -14,11 +16,12 @@
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mqueue::{MQ_OFlag, MqAttr, mq_attr_member_t};
+use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 
 use super::{
@@ -83,6 +86,28 @@ pub enum OpenError {
     System(#[from] Fault),
 }
 
+/// Why a queue was neither made nor opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub enum OpenOrCreateError {
+    /// It was not there.
+    Create(#[from] CreateError),
+    /// It was there.
+    Open(#[from] OpenError),
+}
+
+/// Why nobody will be notified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotifyError {
+    /// The kernel notifies one process alone.
+    #[error("somebody waits for a notification of this queue already; poll its descriptor instead")]
+    Taken,
+    /// Anything else.
+    #[error(transparent)]
+    System(#[from] Fault),
+}
+
 /// A queue, open in this process. Dropping it removes nothing.
 #[derive(Debug)]
 pub struct Queue {
@@ -134,6 +159,25 @@ impl Queue {
         let number = |n: mq_attr_member_t| usize::try_from(n).unwrap_or(0);
         let (capacity, longest) = (number(attr.maxmsg()), number(attr.msgsize()));
         Ok(Queue { queue: sys::mq_owned(queue), capacity, longest })
+    }
+
+    /// Opens the queue of this name, whatever its limits, or makes it with these.
+    pub fn open_or_create(
+        name: &str,
+        capacity: usize,
+        longest: usize,
+    ) -> Result<Queue, OpenOrCreateError> {
+        loop {
+            match Queue::create(name, capacity, longest) {
+                Err(CreateError::Exists(_)) => {}
+                other => return Ok(other?),
+            }
+            match Queue::open(name) {
+                // Somebody unlinked it in between.
+                Err(OpenError::NotFound(_)) => {}
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// Removes the name. Whoever has the queue open keeps it; its messages go with the last.
@@ -215,6 +259,37 @@ impl Sender {
                 return sent;
             }
         }
+    }
+}
+
+impl Receiver {
+    /// Asks the kernel for this signal when a message comes into the empty queue while nobody
+    /// waits in a receive. It comes once; ask again before the queue is emptied (POSIX mq_notify).
+    pub fn notify(&mut self, signal: Signal) -> Result<(), NotifyError> {
+        match sys::mq_notify(self.0.queue.as_fd(), Some(signal)) {
+            Ok(()) => Ok(()),
+            Err(Errno::EBUSY) => Err(NotifyError::Taken),
+            Err(errno) => Err(Fault { call: "mq_notify", errno }.into()),
+        }
+    }
+
+    /// Takes the wish back, if it was this process's.
+    pub fn withdraw(&mut self) -> Result<(), Fault> {
+        sys::mq_notify(self.0.queue.as_fd(), None).map_err(Fault::of("mq_notify"))
+    }
+}
+
+/// To sleep in poll until there is room.
+impl AsFd for Sender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.queue.as_fd()
+    }
+}
+
+/// To sleep in poll until there is a message, together with other descriptors.
+impl AsFd for Receiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.queue.as_fd()
     }
 }
 

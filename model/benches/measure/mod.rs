@@ -1,5 +1,6 @@
 //! One measurement, in a process of its own.
 
+pub(crate) mod plot;
 pub(crate) mod shapes;
 
 use std::process::{Command, Stdio};
@@ -20,10 +21,30 @@ pub(crate) struct Cell {
 /// How long one measurement may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Writes the plot beside the compiled programs, and says where.
+pub(crate) fn save(plot: &plot::Plot, name: &str) {
+    let folder = std::env::current_exe().ok().and_then(|p| Some(p.parent()?.parent()?.to_owned()));
+    let path = folder.unwrap_or_default().join(name);
+    match std::fs::write(&path, plot.svg()) {
+        Ok(()) => println!("\ntime over size: {}", path.display()),
+        Err(e) => println!("\n{}: {e}", path.display()),
+    }
+}
+
+/// Whether this checker is to be measured: all of them, unless `IPC_BENCH_ONLY` names one.
+pub(crate) fn wanted(checker: &str) -> bool {
+    std::env::var("IPC_BENCH_ONLY").map_or(true, |only| only == checker)
+}
+
 /// The largest history, in calls.
 pub(crate) fn largest() -> usize {
     let given = std::env::var("IPC_BENCH_LARGEST").ok();
     given.and_then(|n| n.parse().ok()).unwrap_or(1_000_000)
+}
+
+/// The arguments behind this one.
+fn behind(word: &str) -> Vec<String> {
+    std::env::args().skip_while(|a| a != word).skip(1).collect()
 }
 
 impl Cell {
@@ -34,10 +55,19 @@ impl Cell {
 
     /// The measurement that this process was started for.
     pub(crate) fn asked_for() -> Option<Self> {
-        let given: Vec<String> = std::env::args().skip_while(|a| a != "--cell").skip(1).collect();
+        let given = behind("--cell");
         let [shape, processes, calls, checker] = given.as_slice() else { return None };
         let number = |text: &String| text.parse().ok();
         Some(Self::new(number(shape)?, number(processes)?, number(calls)?, checker))
+    }
+
+    /// The history that this process was started to write, and the file to write it to.
+    pub(crate) fn to_write() -> Option<(Self, String)> {
+        let given = behind("--write");
+        let [file, shape, processes, calls, ..] = given.as_slice() else { return None };
+        let number = |text: &String| text.parse().ok();
+        let cell = Self::new(number(shape)?, number(processes)?, number(calls)?, "none");
+        Some((cell, file.clone()))
     }
 
     /// Times the check, three times or for as long as it is worth it; gives the median.
@@ -64,8 +94,8 @@ impl Cell {
         println!("{seconds}\t{}\t{said}", peak / 1024);
     }
 
-    /// Runs it in a process of its own and prints a line of the table.
-    pub(crate) fn show(&self, name: &str) {
+    /// Runs it in a process of its own and prints a line of the table; the seconds it took.
+    pub(crate) fn show(&self, name: &str) -> Option<f64> {
         let (processes, calls, checker) = (self.processes, self.calls, &self.checker);
         let result =
             self.measure().unwrap_or_else(|| "-\t-\tstopped after 60 s, or out of memory".into());
@@ -73,12 +103,14 @@ impl Cell {
         let mut next = || parts.next().unwrap_or("-").to_owned();
         let (seconds, peak, said) = (next(), next(), next());
         let rate = seconds.parse().map(|s: f64| format!("{:.2}", calls as f64 / s / 1e6));
-        let seconds = seconds.parse().map(|s: f64| format!("{s:.5}"));
+        let took = seconds.parse().ok();
+        let seconds = took.map(|s: f64| format!("{s:.5}"));
         println!(
             "| {name} | {processes} | {calls} | {checker} | {} | {} | {peak} | {said} |",
             seconds.unwrap_or("-".into()),
             rate.unwrap_or("-".into()),
         );
+        took
     }
 
     fn measure(&self) -> Option<String> {

@@ -76,7 +76,7 @@ fn shape(
         .collect();
     let whole = part(history, &keep, found.got == Got::Stuck);
     [&whole, &found.history].into_iter().find_map(|history| {
-        match monitor::decide(&spec.profile, history, timing, GLANCE) {
+        match monitor::decide(&spec.profile, history.into(), timing, GLANCE) {
             Finding::Broken(violation) => Some(violation.pattern(history)),
             _ => None,
         }
@@ -108,7 +108,7 @@ fn with(history: &History, operations: Vec<Operation>, quiescent: bool) -> Histo
 }
 
 /// The message that a call sent or received.
-fn message(o: &Operation) -> Option<Message> {
+pub(super) fn message(o: &Operation) -> Option<Message> {
     match o.ret {
         Some((_, Ret::Received(message) | Ret::Torn(message))) => Some(message),
         _ => o.op.message(),
@@ -147,7 +147,10 @@ fn recent(spec: &Spec, before: &History, timing: Timing, budget: Budget) -> Opti
             return None;
         }
         let part = with(before, some, false);
-        if matches!(monitor::decide(&spec.profile, &part, timing, budget), Finding::Broken(_)) {
+        if matches!(
+            monitor::decide(&spec.profile, (&part).into(), timing, budget),
+            Finding::Broken(_)
+        ) {
             return Some(part);
         }
         size *= 2;

@@ -205,6 +205,9 @@ impl<'s> Frontier<'s> {
     pub(crate) fn allowed(&self, process: Process) -> Result<Vec<(Allowed, RuleId)>, Refuted> {
         let mut allowed = Vec::new();
         self.expand(process, |state, _| {
+            if !matches!(state.call(process), Call::Pending { .. }) {
+                return;
+            }
             for (rule, next) in self.spec.steps(&state, process) {
                 match next.call(process) {
                     Call::Returning(ret) => allowed.push((Allowed::Return(*ret), rule)),

@@ -11,6 +11,7 @@ mod fifo;
 mod fired;
 mod forced;
 mod lattice;
+mod names;
 mod orders;
 mod priority;
 mod progress;
@@ -23,11 +24,12 @@ mod windows;
 
 use crate::check::Budget;
 use crate::check::pattern::{Pattern, Shape};
-use crate::history::{History, Timing};
+use crate::history::{Calls, History, Timing};
 use crate::profile::{Capacity, Order, Profile};
 pub(crate) use fired::fired;
 use lattice::Room;
-use windows::{Lane, NONE, Unreadable, Windows};
+pub(super) use windows::Windows;
+use windows::{Lane, NONE, Unreadable};
 
 /// A proof that a history is not legal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,19 +122,15 @@ pub fn monitor_for(profile: &Profile, full: bool) -> Monitor {
 /// Decides a history by its monitors alone, link by link: with every timed call held to the strong
 /// reading of its `timeout` (at the deadline or after it, the link could not serve the call).
 pub fn monitor(profile: &Profile, history: &History, budget: Budget) -> Finding {
-    decide(profile, history, Timing::Strong, budget)
+    decide(profile, history.into(), Timing::Strong, budget)
 }
 
 /// Decides by the search over what is inside alone, whatever faster monitor there is: what
 /// monitors are measured against. Links without a buffer have no such search.
 pub fn search_inside(profile: &Profile, history: &History, budget: Budget) -> Finding {
-    if !profile.distribution.is_queue() {
-        return Finding::Unsure(NO_QUEUE);
-    }
-    let windows = match Windows::read(profile, history, Timing::Strong) {
+    let windows = match windows(profile, history.into(), Timing::Strong) {
         Ok(windows) => windows,
-        Err(Unreadable::Outside(why)) => return Finding::Unsure(why),
-        Err(Unreadable::Broken(violation)) => return Finding::Broken(violation),
+        Err(finding) => return finding,
     };
     if profile.capacity == Capacity::Zero {
         return Finding::Unsure("nothing is ever inside");
@@ -147,24 +145,17 @@ const NO_QUEUE: &str = "monitors know queues only";
 
 pub(super) fn decide(
     profile: &Profile,
-    history: &History,
+    calls: Calls<'_>,
     timing: Timing,
     budget: Budget,
 ) -> Finding {
-    if !profile.distribution.is_queue() {
-        return Finding::Unsure(NO_QUEUE);
-    }
-    let windows = match Windows::read(profile, history, timing) {
+    let windows = match windows(profile, calls, timing) {
         Ok(windows) => windows,
-        Err(Unreadable::Outside(why)) => return Finding::Unsure(why),
-        Err(Unreadable::Broken(violation)) => return Finding::Broken(violation),
+        Err(finding) => return finding,
     };
+    let links = 0..windows.lanes.len();
     let mut unsure = None;
-    for lane in &windows.lanes {
-        let found = match decide_lane(profile, &windows, lane, budget.states) {
-            Finding::Legal if history.quiescent => progress::check(profile, &windows, lane),
-            found => found,
-        };
+    for found in links.map(|link| decide_link(profile, &windows, link, budget)) {
         match found {
             Finding::Legal => {}
             Finding::Broken(violation) => return Finding::Broken(violation),
@@ -172,6 +163,35 @@ pub(super) fn decide(
         }
     }
     unsure.map_or(Finding::Legal, Finding::Unsure)
+}
+
+/// The history taken apart, or what is known without.
+pub(super) fn windows<'h>(
+    profile: &Profile,
+    calls: Calls<'h>,
+    timing: Timing,
+) -> Result<Windows<'h>, Finding> {
+    if !profile.distribution.is_queue() {
+        return Err(Finding::Unsure(NO_QUEUE));
+    }
+    Windows::read(profile, calls, timing).map_err(|unreadable| match unreadable {
+        Unreadable::Outside(why) => Finding::Unsure(why),
+        Unreadable::Broken(violation) => Finding::Broken(violation),
+    })
+}
+
+/// Decides one link, progress included.
+pub(super) fn decide_link(
+    profile: &Profile,
+    windows: &Windows<'_>,
+    link: usize,
+    budget: Budget,
+) -> Finding {
+    let lane = &windows.lanes[link];
+    match decide_lane(profile, windows, lane, budget.states) {
+        Finding::Legal if windows.calls.quiescent => progress::check(profile, windows, lane),
+        found => found,
+    }
 }
 
 fn room(profile: &Profile) -> Room {

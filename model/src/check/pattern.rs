@@ -23,6 +23,9 @@ pub enum Shape {
     Overtaking,
     /// A receive was told that nothing is there while messages were certainly inside.
     NotEmpty,
+    /// A message that had certainly entered was never received, though a receive was told that
+    /// nothing is there, and others asked after it.
+    Lost,
     /// A send was told that there is no room while there certainly was.
     NotFull,
     /// More messages were certainly inside than the link holds.
@@ -40,6 +43,26 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// All of them.
+    pub const ALL: [Shape; 16] = [
+        Shape::Invented,
+        Shape::BeforeSent,
+        Shape::Twice,
+        Shape::RefusedArrived,
+        Shape::Altered,
+        Shape::WrongLink,
+        Shape::Overtaking,
+        Shape::NotEmpty,
+        Shape::Lost,
+        Shape::NotFull,
+        Shape::Overfull,
+        Shape::NeverMet,
+        Shape::Early,
+        Shape::NoSuchAnswer,
+        Shape::Stuck,
+        Shape::NoOrder,
+    ];
+
     /// The permanent name, as reports write it.
     pub fn name(self) -> &'static str {
         match self {
@@ -51,6 +74,7 @@ impl Shape {
             Shape::WrongLink => "wrong-link",
             Shape::Overtaking => "overtaking",
             Shape::NotEmpty => "empty-while-inside",
+            Shape::Lost => "lost",
             Shape::NotFull => "full-while-room",
             Shape::Overfull => "overfull",
             Shape::NeverMet => "never-met",

@@ -138,7 +138,8 @@ impl<'s> Checker<'s> {
     }
 
     fn look(&self) -> Result<(), PushError> {
-        match monitor::decide(&self.spec.profile, &self.history, Timing::Weak, self.budget) {
+        let calls = (&self.history).into();
+        match monitor::decide(&self.spec.profile, calls, Timing::Weak, self.budget) {
             Finding::Broken(_) => match self.verdict() {
                 Verdict::Fail(found) => Err(PushError::Violation(found)),
                 _ => Ok(()),

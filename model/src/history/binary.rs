@@ -1,9 +1,9 @@
 //! The compact binary form of a history: the same events as the JSON lines, about a tenth of their
 //! size. `docs/history-format.md` describes it byte by byte.
 
-use super::join::join;
+use super::join::Joiner;
 use super::line::{Closing, Given, Kind, Line};
-use super::{Header, History, HistoryError};
+use super::{Header, History, HistoryError, Log};
 use crate::op::{Message, Mode, Op, Process, Refusal, Ret};
 use crate::profile::Profile;
 use crate::state::ProcessSet;
@@ -23,32 +23,95 @@ const KILL: u8 = 21;
 const REFUSED: u8 = 32;
 
 const MODES: [Mode; 3] = [Mode::Blocking, Mode::Nonblocking, Mode::Timed];
+
+/// No record is longer than this, in bytes: two bytes, two numbers, and two more bytes and four
+/// numbers.
+const LONGEST_RECORD: usize = 64;
+/// Nor any header longer than this.
+const LONGEST_HEADER: usize = 1 << 20;
+
 /// Reads a history from its binary form.
 ///
 /// # Errors
 /// The first record that is wrong, by its number; record 0 is the header.
 pub fn read_binary(bytes: &[u8]) -> Result<(Header, History), HistoryError> {
-    let wrong = |why: &str| HistoryError { line: 0, why: why.into() };
-    let rest =
-        bytes.strip_prefix(BINARY_MAGIC).ok_or_else(|| wrong("it does not begin with ipc-hst1"))?;
-    let mut input = Input { rest };
-    let length = input.number().and_then(|n| usize::try_from(n).ok());
-    let header =
-        length.and_then(|n| input.take(n)).ok_or_else(|| wrong("the header is cut off"))?;
-    let header = std::str::from_utf8(header).map_err(|_| wrong("the header is no text"))?;
-    let header = Header::read(header).map_err(|why| wrong(&why))?;
-    let mut lines = Vec::with_capacity(input.rest.len() / 6);
-    let mut time = 0u64;
-    while !input.rest.is_empty() {
-        let number = lines.len() + 1;
-        let wrong = |why: &str| HistoryError { line: number, why: why.into() };
-        let line = input.record(number, &mut time).map_err(wrong)?;
-        lines.push(line);
+    let mut reading = BinaryReading::default();
+    reading.add(bytes)?;
+    let (header, log) = reading.finish()?;
+    Ok((header, log.history(|_, _| true)))
+}
+
+/// Takes the bytes of the binary form as they come.
+#[derive(Debug, Default)]
+pub struct BinaryReading {
+    header: Option<Header>,
+    joiner: Joiner,
+    time: u64,
+    records: usize,
+    /// The start of what is not complete yet.
+    rest: Vec<u8>,
+}
+
+impl BinaryReading {
+    /// Takes the next bytes in, wherever they are cut.
+    ///
+    /// # Errors
+    /// As for [`read_binary`].
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), HistoryError> {
+        self.rest.extend_from_slice(bytes);
+        self.take(LONGEST_RECORD)
     }
-    let mut history = join(lines)?;
-    history.links = header.links.clone();
-    history.quiescent = header.quiescent;
-    Ok((header, history))
+
+    /// The log of all bytes.
+    ///
+    /// # Errors
+    /// As for [`read_binary`].
+    pub fn finish(mut self) -> Result<(Header, Log), HistoryError> {
+        self.take(1)?;
+        let why = match self.rest.starts_with(BINARY_MAGIC) {
+            true => "the header is cut off",
+            false => "it does not begin with ipc-hst1",
+        };
+        let header = self.header.ok_or_else(|| HistoryError { line: 0, why: why.into() })?;
+        let mut log = self.joiner.finish();
+        log.links.clone_from(&header.links);
+        log.quiescent = header.quiescent;
+        Ok((header, log))
+    }
+
+    /// Takes in what is complete: as long as at least this many bytes are left.
+    fn take(&mut self, least: usize) -> Result<(), HistoryError> {
+        let rest = std::mem::take(&mut self.rest);
+        let mut input = Input { rest: &rest };
+        if self.header.is_none() {
+            let wrong = |why: String| HistoryError { line: 0, why };
+            self.header = header(&mut input).map_err(wrong)?;
+        }
+        while self.header.is_some() && input.rest.len() >= least {
+            self.records += 1;
+            let wrong = |why: &str| HistoryError { line: self.records, why: why.into() };
+            let line = input.record(self.records, &mut self.time).map_err(wrong)?;
+            self.joiner.push(&line)?;
+        }
+        self.rest = input.rest.to_vec();
+        Ok(())
+    }
+}
+
+/// The header, if all of it is there; then it is taken from the input.
+fn header(input: &mut Input<'_>) -> Result<Option<Header>, String> {
+    let magic = input.rest.len().min(BINARY_MAGIC.len());
+    if input.rest[..magic] != BINARY_MAGIC[..magic] {
+        return Err("it does not begin with ipc-hst1".into());
+    }
+    let mut ahead = Input { rest: &input.rest[magic..] };
+    let Some(length) = ahead.number() else { return Ok(None) };
+    let length = usize::try_from(length).ok().filter(|n| *n <= LONGEST_HEADER);
+    let length = length.ok_or("the header is longer than a mebibyte")?;
+    let Some(text) = ahead.take(length) else { return Ok(None) };
+    let text = std::str::from_utf8(text).map_err(|_| "the header is no text")?;
+    input.rest = ahead.rest;
+    Header::read(text).map(Some)
 }
 
 /// What is left to read.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::line::{self, Given, Line};
-use super::{History, Operation};
+use super::{History, Operation, Reading};
 use crate::op::{Message, Op, Process, Ret};
 use crate::profile::Profile;
 use crate::state::Ends;
@@ -66,8 +66,9 @@ pub struct HistoryError {
 /// ```
 #[derive(Debug, Default)]
 pub struct Lines {
-    header: Option<(usize, Header)>,
-    lines: Vec<Line>,
+    pub(super) header: Option<(usize, Header)>,
+    pub(super) lines: Vec<Line>,
+    count: usize,
 }
 
 impl Lines {
@@ -77,7 +78,8 @@ impl Lines {
     /// The first line that is not of the format.
     pub fn read(text: &str, first: usize) -> Result<Self, HistoryError> {
         // A call and its return take some hundred bytes.
-        let mut part = Self { header: None, lines: Vec::with_capacity(text.len() / 80) };
+        let lines = Vec::with_capacity(text.len() / 80);
+        let mut part = Self { header: None, lines, count: 0 };
         let cut_off = !text.ends_with('\n');
         let mut lines = text.lines().enumerate().peekable();
         while let Some((i, text)) = lines.next() {
@@ -96,14 +98,15 @@ impl Lines {
     /// # Errors
     /// What is wrong with it.
     pub fn push(&mut self, number: usize, text: &str) -> Result<(), HistoryError> {
-        if text.trim().is_empty() {
-            return Ok(());
-        }
-        let wrong = |why: String| HistoryError { line: number, why };
+        self.count += 1;
         if let Some(line) = line::fast(number, text) {
             self.lines.push(line);
             return Ok(());
         }
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        let wrong = |why: String| HistoryError { line: number, why: clipped(why) };
         if !is_header(text) {
             self.lines.push(line::read(number, text).map_err(wrong)?);
             return Ok(());
@@ -115,36 +118,31 @@ impl Lines {
         Ok(())
     }
 
-    /// The history that the parts of a text make.
+    /// How many lines the part has, those that say nothing included.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The history that the parts of a text make, whatever the order of its lines.
     ///
     /// # Errors
     /// The first line that cannot follow the others.
     pub fn join(
         parts: impl IntoIterator<Item = Self>,
     ) -> Result<(Option<Header>, History), HistoryError> {
-        let mut whole = Lines::default();
-        for part in parts {
-            match part.header {
-                Some((line, _)) if whole.header.is_some() || !whole.lines.is_empty() => {
-                    let why = "a header is the first line or nowhere".into();
-                    return Err(HistoryError { line, why });
-                }
-                Some(header) => whole.header = Some(header),
-                None => {}
-            }
-            if whole.lines.is_empty() {
-                whole.lines = part.lines;
-            } else {
-                whole.lines.extend(part.lines);
-            }
-        }
-        let mut history = super::join::join(whole.lines)?;
-        let header = whole.header.map(|(_, header)| header);
-        if let Some(header) = &header {
-            history.links = header.links.clone();
-            history.quiescent = header.quiescent;
-        }
-        Ok((header, history))
+        let mut reading = Reading::in_any_order();
+        parts.into_iter().try_for_each(|part| reading.add(part))?;
+        let (header, log) = reading.finish()?;
+        Ok((header, log.history(|_, _| true)))
+    }
+}
+
+/// What is wrong with a line, which may be long, in a few words.
+fn clipped(why: String) -> String {
+    const LONGEST: usize = 300;
+    match why.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} …", &why[..end]),
+        None => why,
     }
 }
 

@@ -125,7 +125,7 @@ pub(super) fn read(number: usize, text: &str) -> Result<Line, String> {
 
 /// The line, if it is of the usual form and nothing is wrong with it.
 pub(super) fn fast(number: usize, text: &str) -> Option<Line> {
-    line(number, &scan(text.as_bytes())?).ok()
+    line(number, &scan(text)?).ok()
 }
 
 /// The line, whatever JSON it is written in.
@@ -136,20 +136,20 @@ pub(super) fn slow(number: usize, text: &str) -> Result<Line, String> {
 }
 
 /// Takes a flat object apart. `None` for anything unusual: escapes, nesting, signs, fractions.
-fn scan(text: &[u8]) -> Option<Fields<'_>> {
+fn scan(text: &str) -> Option<Fields<'_>> {
     let mut fields = Fields::default();
     let mut rest = expect(text, b'{')?;
     loop {
         let (key, after) = string(rest)?;
         let after = skip_space(expect(after, b':')?);
-        let (value, after) = match after.first()? {
+        let (value, after) = match after.as_bytes().first()? {
             b'"' => string(after).map(|(s, rest)| (Scalar::Text(s), rest))?,
             b'0'..=b'9' => number(after).map(|(n, rest)| (Scalar::Number(n), rest))?,
             _ => literal(after)?,
         };
         fields.put(key, value)?;
         let after = skip_space(after);
-        match after.first()? {
+        match after.as_bytes().first()? {
             b',' => rest = &after[1..],
             b'}' => {
                 return skip_space(&after[1..]).is_empty().then_some(fields);
@@ -212,38 +212,56 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn skip_space(text: &[u8]) -> &[u8] {
-    let space = text.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count();
-    &text[space..]
+fn skip_space(text: &str) -> &str {
+    match text.as_bytes().first() {
+        Some(b' ' | b'\t' | b'\r' | b'\n') => text.trim_start_matches([' ', '\t', '\r', '\n']),
+        _ => text,
+    }
 }
 
-fn expect(text: &[u8], byte: u8) -> Option<&[u8]> {
+fn expect(text: &str, byte: u8) -> Option<&str> {
     let text = skip_space(text);
-    (*text.first()? == byte).then(|| &text[1..])
+    (*text.as_bytes().first()? == byte).then(|| &text[1..])
 }
 
-fn string(text: &[u8]) -> Option<(&str, &[u8])> {
+/// Bytes at which a string ends, or is an unusual one: anything but plain ASCII without escapes.
+const ENDS: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        ends[byte] = byte < 32 || byte >= 128 || byte == b'"' as usize || byte == b'\\' as usize;
+        byte += 1;
+    }
+    ends
+};
+
+fn string(text: &str) -> Option<(&str, &str)> {
     let text = expect(text, b'"')?;
-    // Anything but plain ASCII without escapes is unusual here.
-    let end = text.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=31 | 128..))?;
-    (text[end] == b'"').then_some(())?;
-    Some((std::str::from_utf8(&text[..end]).ok()?, &text[end + 1..]))
+    let end = text.bytes().position(|b| ENDS[usize::from(b)])?;
+    (text.as_bytes()[end] == b'"').then(|| (&text[..end], &text[end + 1..]))
 }
 
-fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+fn number(text: &str) -> Option<(u64, &str)> {
+    let (mut value, mut digits) = (0u64, 0);
+    for byte in text.bytes().take_while(u8::is_ascii_digit) {
+        // Twenty digits may be too many.
+        if digits == 19 {
+            return None;
+        }
+        value = value * 10 + u64::from(byte - b'0');
+        digits += 1;
+    }
     // JSON has no leading zeros, and what follows must not make it a fraction.
-    if digits > 19 || (digits > 1 && text[0] == b'0') {
+    if digits > 1 && text.as_bytes()[0] == b'0' {
         return None;
     }
-    let value = text[..digits].iter().fold(0u64, |n, b| n * 10 + u64::from(b - b'0'));
     let rest = &text[digits..];
-    (!matches!(rest.first(), Some(b'.' | b'e' | b'E'))).then_some((value, rest))
+    (!matches!(rest.as_bytes().first(), Some(b'.' | b'e' | b'E'))).then_some((value, rest))
 }
 
-fn literal(text: &[u8]) -> Option<(Scalar<'_>, &[u8])> {
-    let words: [(&[u8], Scalar<'_>); 3] =
-        [(b"null", Scalar::Null), (b"true", Scalar::Bool(true)), (b"false", Scalar::Bool(false))];
+fn literal(text: &str) -> Option<(Scalar<'_>, &str)> {
+    let words =
+        [("null", Scalar::Null), ("true", Scalar::Bool(true)), ("false", Scalar::Bool(false))];
     words.into_iter().find_map(|(word, value)| Some((value, text.strip_prefix(word)?)))
 }
 

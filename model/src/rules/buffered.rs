@@ -68,7 +68,7 @@ pub(super) const SEND: &[Rule] = &[
     Rule {
         id: "send.full.blocks",
         says: "While the buffer is full, send holds the sender until there is room.",
-        sources: &[S("Y1"), S("B5"), S("Y2"), S("B3")],
+        sources: &[S("B5"), S("Y2"), S("B3"), S("Y1")],
         force: Shall,
         kind: Kind::Blocks,
         claimed: |p| p.send.blocking && finite(p),
@@ -86,7 +86,7 @@ pub(super) const SEND: &[Rule] = &[
     Rule {
         id: "try_send.full.refuses",
         says: "While the buffer is full, a nonblocking send returns `full` and places nothing.",
-        sources: &[S("Y1"), S("Y3"), S("B3")],
+        sources: &[S("Y3"), S("B3"), S("Y1")],
         force: Shall,
         kind: Kind::Refuses,
         claimed: |p| p.send.nonblocking && finite(p),
@@ -176,7 +176,7 @@ pub(super) const RECEIVE: &[Rule] = &[
     Rule {
         id: "receive.empty.blocks",
         says: "While no message is there, receive holds the receiver until one is.",
-        sources: &[S("Y1"), S("Y4")],
+        sources: &[S("Y4"), S("Y1")],
         force: Shall,
         kind: Kind::Blocks,
         claimed: |p| p.receive.blocking && buffered(p),
@@ -194,7 +194,7 @@ pub(super) const RECEIVE: &[Rule] = &[
     Rule {
         id: "try_receive.empty.refuses",
         says: "While no message is there, a nonblocking receive returns null: `empty`.",
-        sources: &[S("Y1"), S("Y5")],
+        sources: &[S("Y5"), S("Y1")],
         force: Shall,
         kind: Kind::Refuses,
         claimed: |p| p.receive.nonblocking && buffered(p),

@@ -124,3 +124,17 @@ fn a_history_that_cannot_be_is_inconclusive() {
     let verdict = check(&Profile::default(), &twice);
     assert!(matches!(verdict, Verdict::Inconclusive(_)), "{verdict:?}");
 }
+
+#[test]
+fn a_message_that_nobody_received_may_be_part_of_the_proof() {
+    // Fewer than there is room for are certainly inside, yet 2:0 must leave before 1:2 enters.
+    let text = "4 invoke receive = 1; 1 invoke send 1:0 2; 0 invoke send 0:0 4; \
+        3 invoke receive = 7; 2 invoke send 2:0 8; 1 ok send = 10; 2 ok send = 12; \
+        3 ok receive 0:0 13; 1 invoke send 1:1 14; 3 invoke receive = 15; 2 invoke send 2:1 18; \
+        5 invoke receive = 20; 2 ok send = 21; 1 ok send = 22; 0 ok send = 23; \
+        1 invoke send 1:2 25; 3 ok receive 2:1 26; 1 ok send = 29; 3 invoke receive = 30; \
+        4 ok receive 1:0 32; 5 ok receive 1:1 37; 3 ok receive 2:0 42";
+    let verdict = check(&Profile::mailbox(Capacity::Bounded(2)), &history(text));
+    let found = verdict.counterexample().unwrap_or_else(|| panic!("{verdict:?}"));
+    assert!(found.pattern.as_ref().is_some_and(|p| !p.operations.is_empty()));
+}

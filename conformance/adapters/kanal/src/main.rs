@@ -28,6 +28,7 @@ impl Adapter for Kanal {
         let claim = |link: &str, capacity| {
             Claim::between_threads(link, Profile::mailbox(capacity))
                 .with_futures(Cancelling::UNDOCUMENTED)
+                .documented("AsyncReceiver::recv, Cancellation: a dropped receive may lose a value")
                 .documented("README: channels of many producers and many consumers, as in CSP")
                 .documented("Sender::len: what waits is a queue")
                 .documented("SendError::ReceiveClosed: all receivers are dropped")

@@ -14,7 +14,7 @@ pub(crate) struct Tx<S>(pub(crate) S);
 
 /// A receiving end, with a buffer for the longest message.
 pub(crate) struct Rx<R> {
-    end: R,
+    pub(crate) end: R,
     buffer: Vec<u8>,
 }
 

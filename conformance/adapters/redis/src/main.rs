@@ -115,14 +115,19 @@ impl End {
     /// `BLPOP`, whose answer is nil or the list's name and the element.
     fn pop(&mut self, seconds: f64) -> Result<Option<Vec<u8>>, Failure> {
         let popped = redis::cmd("BLPOP").arg(&self.1).arg(seconds).query(&mut self.0);
-        let popped: Option<(String, Vec<u8>)> = popped.map_err(Failure::other)?;
+        let popped: Option<(String, Vec<u8>)> = popped.map_err(failure)?;
         Ok(popped.map(|(_, bytes)| bytes))
     }
 }
 
+/// What an error means: a broker that is gone is a link that is closed.
+fn failure(error: RedisError) -> Failure {
+    if error.is_connection_dropped() { Failure::Closed } else { Failure::other(error) }
+}
+
 fn sender(end: End) -> Sends<End> {
     Sends::through(end).blocking(|End(connection, list), bytes| {
-        redis::cmd("RPUSH").arg(&*list).arg(bytes).exec(connection).map_err(Failure::other)
+        redis::cmd("RPUSH").arg(&*list).arg(bytes).exec(connection).map_err(failure)
     })
 }
 
@@ -131,7 +136,7 @@ fn receiver(end: End) -> Receives<End> {
         .blocking(|end| end.pop(0.0)?.ok_or(Failure::Other("BLPOP 0 gave up".into())))
         .nonblocking(|End(connection, list)| {
             let popped: Option<Vec<u8>> =
-                redis::cmd("LPOP").arg(&*list).query(connection).map_err(Failure::other)?;
+                redis::cmd("LPOP").arg(&*list).query(connection).map_err(failure)?;
             popped.ok_or(Failure::Empty)
         })
         .timed(|end, timeout| end.pop(timeout.as_secs_f64())?.ok_or(Failure::Timeout))

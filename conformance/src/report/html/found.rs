@@ -3,7 +3,8 @@
 
 use maud::{Markup, html};
 
-use super::{Page, anchor, picture, says, sign, sources};
+use super::picture::Picture;
+use super::{Page, anchor, says, sign, sources};
 use crate::report::{Cell, CellVerdict, text};
 
 /// What findings are sorted by: what nobody knew comes first, what needs no action last.
@@ -113,7 +114,12 @@ fn seen(cell: &Cell) -> Markup {
 }
 
 fn drawn(cell: &Cell) -> Markup {
-    let lanes = cell.trace.as_ref().and_then(picture::draw);
+    // More rows than this are no picture any more; the text has them.
+    const MOST_ROWS: usize = 120;
+    let recorded = cell.trace.as_ref().and_then(|trace| Some((trace, trace.recorded()?)));
+    let lanes = recorded.as_ref().and_then(|(trace, history)| {
+        Some(Picture::new(history, MOST_ROWS)?.wrong(*trace).markup())
+    });
     html! {
         @if lanes.is_some() || cell.picture.is_some() { h4 { "What happened" } }
         @if let Some(lanes) = &lanes {

@@ -94,3 +94,59 @@ fn what_was_sent_outlives_its_sender() {
     let mut buffer = [0; 8];
     assert_eq!(Queue::open(&name.0).unwrap().receiver().unwrap().receive(&mut buffer), Ok(4));
 }
+
+#[test]
+fn a_name_is_opened_or_made() {
+    let name = OwnName::new("either");
+    let mut sender = Queue::open_or_create(&name.0, 3, 16).unwrap().sender().unwrap();
+    sender.send(b"first").unwrap();
+    let again = Queue::open_or_create(&name.0, 1, 8).unwrap();
+    assert_eq!((again.capacity(), again.size()), (3, Size::UpTo(16)));
+    assert_eq!(again.receiver().unwrap().try_receive(&mut [0; 16]), Ok(5));
+}
+
+#[test]
+fn a_descriptor_is_ready_once_there_is_a_message() {
+    use nix::poll::PollFlags;
+    let name = OwnName::new("poll");
+    let queue = Queue::create(&name.0, 1, 8).unwrap();
+    let (mut sender, receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
+    let ready = |fd: BorrowedFd<'_>, flags| sys::poll(fd, flags, Some(Duration::ZERO)).unwrap();
+    assert!(!ready(receiver.as_fd(), PollFlags::POLLIN));
+    assert!(ready(sender.as_fd(), PollFlags::POLLOUT));
+    sender.send(b"full").unwrap();
+    assert!(ready(receiver.as_fd(), PollFlags::POLLIN));
+    assert!(!ready(sender.as_fd(), PollFlags::POLLOUT));
+}
+
+#[test]
+fn a_signal_tells_once_that_the_queue_is_empty_no_more() {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, sigaction};
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    static CAME: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn came(_: libc::c_int) {
+        CAME.fetch_add(1, SeqCst);
+    }
+    // A signal that does no harm to whoever does not expect it.
+    let signal = Signal::SIGURG;
+    let action = SigAction::new(SigHandler::Handler(came), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler does nothing but count.
+    unsafe { sigaction(signal, &action) }.unwrap();
+    let name = OwnName::new("notify");
+    let queue = Queue::create(&name.0, 2, 8).unwrap();
+    let (mut sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
+    receiver.notify(signal).unwrap();
+    assert_eq!(receiver.notify(signal), Err(NotifyError::Taken));
+    sender.send(b"first").unwrap();
+    let start = Instant::now();
+    while CAME.load(SeqCst) == 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "no signal");
+        std::thread::yield_now();
+    }
+    // It came once, and the wish is gone with it.
+    receiver.notify(signal).unwrap();
+    receiver.withdraw().unwrap();
+    receiver.notify(signal).unwrap();
+    sender.send(b"second").unwrap();
+    assert_eq!(CAME.load(SeqCst), 1, "the queue was not empty");
+}

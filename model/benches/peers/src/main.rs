@@ -14,6 +14,7 @@ use ipc_model::check::monitor::{Finding, monitor, search_inside};
 use ipc_model::check::{Budget, explains};
 use ipc_model::{History, Message, Refusal, Ret, Spec};
 use measure::Cell;
+use measure::plot::Plot;
 use measure::shapes::{SHAPES, history, profile};
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
 use todc_utils::{Action, History as TodcHistory, Specification, WGLChecker};
@@ -30,16 +31,21 @@ fn main() {
         "| history | processes | calls | checker | seconds | M calls/s | peak MiB | verdict |"
     );
     println!("|---|---|---|---|---|---|---|---|");
+    let mut plot = Plot::default();
     for shape in [0, 1, 3] {
         for processes in [2, 4, 8] {
             for calls in [100, 300, 1_000, 10_000].into_iter().filter(|n| *n <= measure::largest())
             {
                 for checker in CHECKERS {
-                    Cell::new(shape, processes, calls, checker).show(SHAPES[shape].name);
+                    let took = Cell::new(shape, processes, calls, checker).show(SHAPES[shape].name);
+                    if let (0, Some(took)) = (shape, took) {
+                        plot.add(&format!("{checker}, {processes} processes"), calls, took);
+                    }
                 }
             }
         }
     }
+    measure::save(&plot, "peers-bench.svg");
 }
 
 fn run(cell: &Cell) -> (f64, String) {

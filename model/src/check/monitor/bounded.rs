@@ -242,7 +242,7 @@ pub(super) fn by_search(
 
 /// The operation that cannot have returned as it did, and what it was told.
 fn no_order(windows: &Windows<'_>, lane: &Lane, culprit: u32, room: Room) -> Violation {
-    let Some(operation) = windows.history.operations.get(culprit as usize) else {
+    let Some(operation) = windows.calls.find(culprit) else {
         let words = "no order of the messages explains the calls".into();
         return Violation::new(Shape::NoOrder, "order.fifo", words, []);
     };

@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 
 use super::coverage::{Coverage, chain};
 use super::sorted::by_key;
-use super::windows::{Flow, Lane, Moment, PENDING, Window, Windows};
+use super::windows::{Flow, Lane, Moment, NEVER, PENDING, Window, Windows};
 use super::{Finding, Violation};
 use crate::check::pattern::Shape;
 use crate::op::{Op, Process};
@@ -75,7 +75,7 @@ fn decide(profile: &Profile, windows: &Windows<'_>, lane: &Lane, flows: &[Flow])
     }
     let coverage = Coverage::of(flows.iter().copied());
     match lane.empties.iter().find(|e| coverage.hides(e.window).is_some()) {
-        Some(answer) => Finding::broken(not_empty(windows, flows, answer)),
+        Some(answer) => Finding::broken(not_empty(windows, lane, flows, answer)),
         None => Finding::Legal,
     }
 }
@@ -132,11 +132,29 @@ pub(super) fn overtaken(
     Violation::new(Shape::Overtaking, rule, words, proof)
 }
 
-pub(super) fn not_empty(windows: &Windows<'_>, flows: &[Flow], answer: &Moment) -> Violation {
+pub(super) fn not_empty(
+    windows: &Windows<'_>,
+    lane: &Lane,
+    flows: &[Flow],
+    answer: &Moment,
+) -> Violation {
     let chain = chain(flows.iter(), answer);
     let names: Vec<String> = chain.iter().map(|f| windows.message(f).to_string()).collect();
     let operation = windows.operation(answer.operation);
     let told = operation.ret.map(|(_, r)| r.to_string()).unwrap_or_default();
+    let mut proof = vec![answer.operation];
+    proof.extend(chain.iter().flat_map(|f| [f.sender, f.receiver]));
+    let asked = |from: u64| from != NEVER && from > answer.window.to;
+    let asked_again = lane.empties.iter().any(|e| asked(e.window.from))
+        || flows.iter().any(|f| asked(f.receive.from));
+    if asked_again && lane.hungry.is_empty() && chain.iter().all(|f| !f.received()) {
+        let words = format!(
+            "{} had certainly entered when this `{told}` was answered, and was never received, \
+             though others asked after it",
+            names.join(", ")
+        );
+        return Violation::new(Shape::Lost, "delivery.nothing-lost", words, proof);
+    }
     let words = match names.as_slice() {
         [one] => format!("this `{told}` was answered while {one} was certainly inside"),
         many => format!(
@@ -144,8 +162,6 @@ pub(super) fn not_empty(windows: &Windows<'_>, flows: &[Flow], answer: &Moment) 
             many.join(", ")
         ),
     };
-    let mut proof = vec![answer.operation];
-    proof.extend(chain.iter().flat_map(|f| [f.sender, f.receiver]));
     let rule = match operation.op {
         Op::Receive { mode: crate::Mode::Timed, .. } => "receive_timeout.message.takes",
         _ => "try_receive.message.takes",

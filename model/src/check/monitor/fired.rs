@@ -3,24 +3,27 @@
 
 use rustc_hash::FxHashSet;
 
-use crate::history::History;
+use crate::history::Calls;
 use crate::op::{Mode, Op, Process, Refusal, Ret};
 use crate::profile::{Capacity, Profile};
 use crate::rule::{RuleId, RuleSet};
 use crate::verdict::Coverage;
 
 /// The rules by which the completed calls took effect. Pending calls may have fired more.
-pub(crate) fn fired(profile: &Profile, history: &History) -> Coverage {
+pub(crate) fn fired(profile: &Profile, calls: Calls<'_>) -> Coverage {
     let zero = profile.capacity == Capacity::Zero;
-    let hasty: FxHashSet<(Process, u32)> = match zero {
-        true => history.operations.iter().filter_map(hasty_send).collect(),
-        false => FxHashSet::default(),
-    };
+    let mut hasty: FxHashSet<(Process, u32)> = FxHashSet::default();
+    if zero {
+        let Ok(()) = calls.each(|_, o| {
+            hasty.extend(hasty_send(o));
+            Ok::<_, std::convert::Infallible>(())
+        });
+    }
     // One entry for each kind of call and answer, so that names are looked up once.
     let mut seen = FxHashSet::default();
     let mut rules = RuleSet::default();
-    for o in &history.operations {
-        let Some((_, ret)) = o.ret else { continue };
+    let Ok(()) = calls.each(|_, o| {
+        let Some((_, ret)) = o.ret else { return Ok::<_, std::convert::Infallible>(()) };
         let met_hasty = match ret {
             Ret::Received(m) if zero => hasty.contains(&(m.sender, m.sequence)),
             _ => false,
@@ -33,7 +36,8 @@ pub(crate) fn fired(profile: &Profile, history: &History) -> Coverage {
                 rules.insert(rule);
             }
         }
-    }
+        Ok(())
+    });
     Coverage { any: rules, every: rules }
 }
 

@@ -99,14 +99,13 @@ pub(super) fn misfit(
     let until = order.iter().position(|&i| i == misfit.second).expect("it is in the order");
     // Everything between the two is ahead of the second, and none has left before the first.
     let inside: Vec<&Flow> = order[place..=until].iter().map(|&i| flow(i)).collect();
-    let mut violation = super::single::overfull(windows, &[first, second], 1);
-    violation.words = format!(
+    let words = format!(
         "message {b} entered while {} were certainly inside, in room for {capacity}: {a} had not \
          begun to leave",
         until - place
     );
-    violation.operations = inside.iter().flat_map(|f| [f.sender, f.receiver]).collect();
-    violation
+    let proof = inside.iter().flat_map(|f| [f.sender, f.receiver]);
+    Violation::new(Shape::Overfull, "send.full.blocks", words, proof)
 }
 
 /// Whether a pending send may matter at all: only `full` is made possible by one that entered.

@@ -60,7 +60,7 @@ fn decide(windows: &Windows<'_>, lane: &Lane, flows: &[Flow]) -> Finding {
     }
     let coverage = Coverage::of(above.iter().copied());
     match lane.empties.iter().find(|e| coverage.hides(e.window).is_some()) {
-        Some(answer) => Finding::broken(not_empty(windows, &above, answer)),
+        Some(answer) => Finding::broken(not_empty(windows, lane, &above, answer)),
         None => Finding::Legal,
     }
 }

@@ -51,9 +51,14 @@ pub(super) fn check(profile: &Profile, windows: &Windows<'_>, lane: &Lane) -> Fi
         return Finding::Unsure("calls of killed processes leave open how much is inside");
     }
     let (stuck, rule, why) = match (receive, send) {
-        (Some(receive), _) if !receive_waits(least) => {
-            (receive, "receive.message.takes", format!("{least} messages are inside"))
-        }
+        (Some(receive), _) if !receive_waits(least) => (
+            receive,
+            "receive.message.takes",
+            match least {
+                1 => "a message is inside".to_owned(),
+                n => format!("{n} messages are inside"),
+            },
+        ),
         (_, Some(send)) => (send, "send.room.accepts", "there is room".into()),
         _ => unreachable!("nothing that waits is always legal"),
     };

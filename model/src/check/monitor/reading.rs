@@ -4,12 +4,11 @@
 //! calls come before returns, and a process's own calls never overlap. Keys need no sorting, which
 //! is what makes this step linear.
 
-use rustc_hash::FxHashMap;
-
 use super::Violation;
+use super::names::Names;
 use super::windows::{Flow, Lane, Moment, NEVER, NONE, Outside, PENDING, Unreadable, Window, sent};
 use crate::check::pattern::Shape;
-use crate::history::{History, Operation, Timing};
+use crate::history::{Calls, Operation, Timing};
 use crate::op::{Message, Mode, Op, Refusal, Ret};
 use crate::profile::{Addressing, Capacity, Notice, Profile};
 use crate::state::ProcessSet;
@@ -17,10 +16,10 @@ use crate::state::ProcessSet;
 /// The lanes of a history, or why there are none.
 pub(super) fn read(
     profile: &Profile,
-    history: &History,
+    calls: Calls<'_>,
     timing: Timing,
 ) -> Result<Vec<Lane>, Unreadable> {
-    Reader::new(profile, history, timing)?.read()
+    Reader::new(profile, calls, timing)?.read()
 }
 
 /// Ranks at one time, as in [`History::events`].
@@ -42,40 +41,11 @@ enum Fate {
     Refused,
 }
 
-/// A message while the history is read.
+/// What is known of a message beside its flow, while the history is read.
+#[derive(Clone, Copy)]
 struct Draft {
-    flow: Flow,
     fate: Fate,
     link: u8,
-}
-
-/// Messages by name: a table where numbers are dense, as they are in recorded histories.
-#[derive(Default)]
-struct Names {
-    dense: Vec<Vec<u32>>,
-    sparse: FxHashMap<(u16, u32), u32>,
-    limit: u32,
-}
-
-impl Names {
-    fn new(operations: usize) -> Self {
-        let dense = vec![Vec::new(); ProcessSet::LIMIT as usize];
-        let limit = u32::try_from(operations).unwrap_or(u32::MAX).saturating_add(1024);
-        Self { dense, sparse: FxHashMap::default(), limit }
-    }
-
-    fn slot(&mut self, message: &Message) -> &mut u32 {
-        let (sender, sequence) = (message.sender.0, message.sequence);
-        if sequence >= self.limit || sender as usize >= self.dense.len() {
-            return self.sparse.entry((sender, sequence)).or_insert(NONE);
-        }
-        let row = &mut self.dense[sender as usize];
-        let place = sequence as usize;
-        if row.len() <= place {
-            row.resize((place + 1).max(2 * row.len()), NONE);
-        }
-        &mut row[place]
-    }
 }
 
 /// Where a process is while the history is read.
@@ -91,41 +61,52 @@ struct Track {
 
 struct Reader<'a> {
     profile: &'a Profile,
-    history: &'a History,
+    calls: Calls<'a>,
     timing: Timing,
     base: u64,
     names: Names,
+    /// The messages, and beside each flow what else is known of it.
+    flows: Vec<Flow>,
     drafts: Vec<Draft>,
     tracks: Vec<Track>,
     lanes: Vec<Lane>,
+    /// The first call that was told `closed`.
+    closed: Option<u32>,
     senders: Vec<ProcessSet>,
     receivers: Vec<ProcessSet>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(profile: &'a Profile, history: &'a History, timing: Timing) -> Result<Self, Outside> {
+    fn new(profile: &'a Profile, calls: Calls<'a>, timing: Timing) -> Result<Self, Outside> {
         if profile.addressing != Addressing::Mailbox {
             return Err("direct addressing");
         }
-        if history.operations.len() >= NONE as usize {
+        if calls.len() >= NONE as usize {
             return Err("too many calls");
         }
-        let first = history.operations.iter().map(|o| o.call).min().unwrap_or(0);
+        let mut first = u64::MAX;
+        let Ok(()) = calls.each(|_, o| {
+            first = first.min(o.call);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        let first = calls.crashes.iter().map(|c| c.0).fold(first, u64::min);
         let track =
             Track { called: 0, returned: 0, chain: 0, any: false, open: false, killed: None };
         let mut reader = Self {
             profile,
-            history,
+            calls,
             timing,
             base: first,
-            names: Names::new(history.operations.len()),
-            drafts: Vec::with_capacity(history.operations.len() / 2 + 1),
+            names: Names::new(calls.len()),
+            flows: Vec::with_capacity(calls.len() / 2 + 1),
+            drafts: Vec::with_capacity(calls.len() / 2 + 1),
             tracks: vec![track; ProcessSet::LIMIT as usize],
             lanes: Vec::new(),
-            senders: history.links.iter().map(|e| e.senders).collect(),
-            receivers: history.links.iter().map(|e| e.receivers).collect(),
+            closed: None,
+            senders: calls.links.iter().map(|e| e.senders).collect(),
+            receivers: calls.links.iter().map(|e| e.receivers).collect(),
         };
-        for &(time, process) in &history.crashes {
+        for &(time, process) in calls.crashes {
             let key = reader.key(time, CRASH)?;
             let track = reader.tracks.get_mut(process.0 as usize).ok_or("too many processes")?;
             if track.killed.replace(key).is_some() {
@@ -143,35 +124,23 @@ impl<'a> Reader<'a> {
     }
 
     fn read(mut self) -> Result<Vec<Lane>, Unreadable> {
-        let operations = &self.history.operations;
-        if self.in_order() {
-            for (i, o) in operations.iter().enumerate() {
-                self.take(i as u32, o)?;
-            }
+        let calls = self.calls;
+        if in_order(calls) {
+            calls.each(|i, o| self.take(i, o))?;
         } else {
-            let mut order: Vec<u32> = (0..operations.len() as u32).collect();
-            order.sort_by_key(|&i| {
-                let o = &operations[i as usize];
+            let mut order: Vec<u32> = (0..calls.len() as u32).collect();
+            order.sort_by_cached_key(|&i| {
+                let o = calls.operation(i);
                 (o.process, o.call, o.ret.map_or(u64::MAX, |(t, _)| t))
             });
-            for i in order {
-                self.take(i, &operations[i as usize])?;
-            }
+            order.into_iter().try_for_each(|i| self.take(i, &calls.operation(i)))?;
         }
         self.ends()?;
+        if let Some(index) = self.closed {
+            return Err(no_such_answer(index, &self.calls.operation(index)).into());
+        }
         self.finish()?;
         Ok(self.lanes)
-    }
-
-    /// Whether each process's calls are listed in the order in which it made them.
-    fn in_order(&self) -> bool {
-        let mut last = [0; ProcessSet::LIMIT as usize];
-        self.history.operations.iter().all(|o| {
-            let Some(last) = last.get_mut(o.process.0 as usize) else { return true };
-            let follows = *last <= o.call;
-            *last = o.ret.map_or(u64::MAX, |(t, _)| t);
-            follows
-        })
     }
 
     fn lane(&mut self, link: u8) -> &mut Lane {
@@ -246,7 +215,7 @@ impl<'a> Reader<'a> {
             return Err("a message of a size that the link refuses".into());
         }
         self.hold(link, o, true);
-        let stuck = o.ret.is_none() && self.history.quiescent && !killed;
+        let stuck = o.ret.is_none() && self.calls.quiescent && !killed;
         let fate = match o.ret {
             Some((_, Ret::Done)) => Fate::Entered,
             None => Fate::Open,
@@ -257,14 +226,10 @@ impl<'a> Reader<'a> {
                 self.lane(link).fulls.push(Moment { window, operation: index });
                 Fate::Refused
             }
-            Some(_) => return Err(no_such_answer(index, o).into()),
+            Some((_, ret)) => return self.no_such_answer(index, o, ret),
         };
-        let draft = *self.names.slot(message);
-        let draft = if draft == NONE {
-            self.draft(message, link)
-        } else {
-            &mut self.drafts[draft as usize]
-        };
+        let place = self.draft(message, link);
+        let draft = &mut self.drafts[place];
         let fate = if stuck { Fate::Refused } else { fate };
         // A refused send left nothing, so the same message may be tried again.
         match (draft.fate, fate) {
@@ -273,10 +238,11 @@ impl<'a> Reader<'a> {
             _ => return Err("a message is sent twice".into()),
         }
         draft.fate = fate;
-        draft.flow.send = window;
-        draft.flow.sender = index;
-        if draft.flow.receiver != NONE {
-            let flow = draft.flow;
+        let flow = &mut self.flows[place];
+        flow.send = window;
+        flow.sender = index;
+        if flow.receiver != NONE {
+            let flow = *flow;
             self.compare(&flow, link)?;
         }
         if stuck {
@@ -307,8 +273,8 @@ impl<'a> Reader<'a> {
                 self.lane(link).empties.push(Moment { window, operation: index });
                 return Ok(());
             }
-            Some(_) => return Err(no_such_answer(index, o).into()),
-            None if self.history.quiescent && !killed => {
+            Some((_, ret)) => return self.no_such_answer(index, o, ret),
+            None if self.calls.quiescent && !killed => {
                 self.lane(link).stuck.push(index);
                 return Ok(());
             }
@@ -317,45 +283,46 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
         };
-        let draft = *self.names.slot(&message);
-        let draft = if draft == NONE {
-            self.draft(&message, link)
-        } else {
-            &mut self.drafts[draft as usize]
-        };
-        if draft.flow.receiver != NONE {
+        let place = self.draft(&message, link);
+        let flow = &mut self.flows[place];
+        if flow.receiver != NONE {
             let words = format!("{message} was received twice");
-            let proof = [draft.flow.sender, draft.flow.receiver, index];
+            let proof = [flow.sender, flow.receiver, index];
             return Err(Violation::new(Shape::Twice, "delivery.once", words, proof).into());
         }
-        draft.flow.receive = window;
-        draft.flow.receiver = index;
+        flow.receive = window;
+        flow.receiver = index;
+        let draft = self.drafts[place];
         if draft.fate != Fate::Unknown {
-            let (flow, sent_on) = (draft.flow, draft.link);
-            self.compare(&flow, sent_on)?;
+            let flow = *flow;
+            self.compare(&flow, draft.link)?;
         }
         Ok(())
     }
 
-    fn draft(&mut self, message: &Message, link: u8) -> &mut Draft {
-        *self.names.slot(message) = self.drafts.len() as u32;
-        let never = Window { from: NEVER, to: NEVER };
-        let flow = Flow { send: never, receive: never, sender: NONE, receiver: NONE };
-        self.drafts.push(Draft { flow, fate: Fate::Unknown, link });
-        self.drafts.last_mut().expect("just pushed")
+    /// The place of a message among the flows, where it is put if it is new.
+    fn draft(&mut self, message: &Message, link: u8) -> usize {
+        let slot = self.names.slot(message);
+        if *slot == NONE {
+            *slot = self.flows.len() as u32;
+            let never = Window { from: NEVER, to: NEVER };
+            self.flows.push(Flow { send: never, receive: never, sender: NONE, receiver: NONE });
+            self.drafts.push(Draft { fate: Fate::Unknown, link });
+        }
+        *slot as usize
     }
 
     /// Send and receive of a message are both known: it must be the same message on one link.
     fn compare(&mut self, flow: &Flow, sent_on: u8) -> Result<(), Unreadable> {
-        let sent = sent(self.history, flow.sender);
-        let receive = &self.history.operations[flow.receiver as usize];
+        let sent = sent(self.calls, flow.sender);
+        let receive = self.calls.operation(flow.receiver);
         let Some((_, Ret::Received(received))) = receive.ret else { unreachable!("it received") };
         if sent != received {
             let words = format!("{sent} arrived with another length or priority than it was sent");
             let proof = [flow.sender, flow.receiver];
             return Err(Violation::new(Shape::Altered, "message.size-kept", words, proof).into());
         }
-        if self.history.operations[flow.sender as usize].op.link() != receive.op.link() {
+        if self.calls.operation(flow.sender).op.link() != receive.op.link() {
             let words = format!("{sent} was sent on link {sent_on} and arrived on another");
             let proof = [flow.sender, flow.receiver];
             let rule = "mailbox.own-messages-only";
@@ -397,10 +364,21 @@ impl<'a> Reader<'a> {
         Ok(Window { from, ..window })
     }
 
+    /// What only a link without holders of one end may be told waits until the holders are known.
+    fn no_such_answer(&mut self, index: u32, o: &Operation, ret: Ret) -> Result<(), Unreadable> {
+        if ret == Ret::Refused(Refusal::Closed) {
+            self.closed.get_or_insert(index);
+            return Ok(());
+        }
+        Err(no_such_answer(index, o).into())
+    }
+
     /// Whoever uses an end of a link that the history does not list holds it.
     fn hold(&mut self, link: u8, o: &Operation, sends: bool) {
+        // From now on there is such a link, whatever came of the call.
+        self.lane(link);
         let link = link as usize;
-        if link < self.history.links.len() {
+        if link < self.calls.links.len() {
             return;
         }
         let ends = if sends { &mut self.senders } else { &mut self.receivers };
@@ -425,7 +403,8 @@ impl<'a> Reader<'a> {
                 (get(&self.senders), p.sender_closed, p.sender_killed),
                 (get(&self.receivers), p.receiver_closed, p.receiver_killed),
             ] {
-                if ends.is_empty() && closed == Notice::Reported {
+                let open = link >= self.calls.links.len() && self.closed.is_none();
+                if ends.is_empty() && closed == Notice::Reported && !open {
                     return Err("an end that nobody holds");
                 }
                 if !ends.is_empty() && !lasting(ends) && reported(killed) {
@@ -437,45 +416,78 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(&mut self) -> Result<(), Unreadable> {
-        for draft in std::mem::take(&mut self.drafts) {
-            let Draft { flow, fate, link } = draft;
+        self.names = Names::default();
+        let (mut flows, drafts) =
+            (std::mem::take(&mut self.flows), std::mem::take(&mut self.drafts));
+        for (flow, &Draft { fate, link }) in flows.iter().zip(&drafts) {
             match fate {
                 Fate::Unknown => {
-                    let words = "a message was received that nobody sent".into();
+                    let words = match self.calls.operation(flow.receiver).ret {
+                        Some((_, Ret::Received(message))) => {
+                            format!("{message} was received, and nobody sent it")
+                        }
+                        _ => unreachable!("it was received"),
+                    };
                     let rule = "delivery.nothing-invented";
                     return Err(
                         Violation::new(Shape::Invented, rule, words, [flow.receiver]).into()
                     );
                 }
-                Fate::Refused if flow.received() => return Err(self.refused_arrived(&flow).into()),
-                Fate::Refused => {}
+                Fate::Refused if flow.received() => return Err(self.refused_arrived(flow).into()),
                 Fate::Open if !flow.received() => {
                     let ghost = Moment { window: flow.send, operation: flow.sender };
                     self.lane(link).ghosts.push(ghost);
                 }
-                _ if flow.receive.to < flow.send.from => {
-                    let message = sent(self.history, flow.sender);
+                Fate::Open | Fate::Entered if flow.receive.to < flow.send.from => {
+                    let message = sent(self.calls, flow.sender);
                     let words = format!("{message} had been received before its send began");
                     let rule = "delivery.nothing-invented";
                     let proof = [flow.receiver, flow.sender];
                     return Err(Violation::new(Shape::BeforeSent, rule, words, proof).into());
                 }
-                Fate::Open | Fate::Entered => self.lane(link).flows.push(flow),
+                Fate::Open | Fate::Entered | Fate::Refused => {}
             }
+        }
+        // With one link, as most histories have, the flows stay where they are.
+        let mut stays = drafts.iter();
+        flows.retain(|flow| match stays.next().map(|d| d.fate) {
+            Some(Fate::Entered) => true,
+            Some(Fate::Open) => flow.received(),
+            _ => false,
+        });
+        if let [only] = self.lanes.as_mut_slice() {
+            only.flows = flows;
+            return Ok(());
+        }
+        for flow in flows {
+            let link = self.calls.operation(flow.sender).op.link();
+            self.lane(link).flows.push(flow);
         }
         Ok(())
     }
 
     fn refused_arrived(&self, flow: &Flow) -> Violation {
-        let message = sent(self.history, flow.sender);
+        let message = sent(self.calls, flow.sender);
         let proof = [flow.sender, flow.receiver];
-        if self.history.operations[flow.sender as usize].ret.is_none() {
+        if self.calls.operation(flow.sender).ret.is_none() {
             let words = format!("{message} was received, yet its send never returned");
             return Violation::new(Shape::Stuck, "send.room.accepts", words, proof);
         }
         let words = format!("the send of {message} was refused, yet it was received");
         Violation::new(Shape::RefusedArrived, "delivery.refused-leaves-nothing", words, proof)
     }
+}
+
+/// Whether each process's calls are listed in the order in which it made them.
+fn in_order(calls: Calls<'_>) -> bool {
+    let mut last = [0; ProcessSet::LIMIT as usize];
+    let follows = |_, o: &Operation| {
+        let Some(last) = last.get_mut(o.process.0 as usize) else { return Ok(()) };
+        let follows = *last <= o.call;
+        *last = o.ret.map_or(u64::MAX, |(t, _)| t);
+        if follows { Ok(()) } else { Err(()) }
+    };
+    calls.each(follows).is_ok()
 }
 
 fn no_such_answer(index: u32, o: &Operation) -> Violation {

@@ -61,6 +61,8 @@ struct Inside {
 /// What the search needs to know of a message.
 #[derive(Clone, Copy)]
 struct Item {
+    /// When its send ends; `None` if that may never have entered.
+    send_ends: Option<u64>,
     receive: Window,
     class: u32,
 }
@@ -91,8 +93,16 @@ pub(super) fn search(
         }
     };
     let never = Window { from: NEVER, to: NEVER };
-    let flows = lane.flows.iter().map(|f| Item { receive: f.receive, class: class(f.sender) });
-    let ghosts = lane.ghosts.iter().map(|g| Item { receive: never, class: class(g.operation) });
+    let flows = lane.flows.iter().map(|f| Item {
+        send_ends: Some(f.send.to),
+        receive: f.receive,
+        class: class(f.sender),
+    });
+    let ghosts = lane.ghosts.iter().map(|g| Item {
+        send_ends: None,
+        receive: never,
+        class: class(g.operation),
+    });
     let mut queue = Queue {
         order,
         room,
@@ -241,19 +251,45 @@ impl Queue {
     }
 
     fn dominates(&self, better: &Inside, worse: &Inside) -> bool {
-        let receive = |item: u32| self.items[item as usize].receive;
-        let may_lead = |a: u32, b: u32| {
-            let (a, b) = (receive(a), receive(b));
-            // When a pending receive takes a message, nobody knows.
-            let known = !self.mouths || (a.from != NEVER && b.from != NEVER);
-            known && a.from <= b.from && a.to <= b.to
+        // Both hold the same messages, most of them at the same places.
+        let differs = |(i, item): (usize, &u32)| (worse.queue[i] != *item).then_some(i);
+        let Some(first) = better.queue.iter().enumerate().find_map(differs) else { return true };
+        let last = better.queue.iter().enumerate().rev().find_map(differs).unwrap_or(first);
+        let (better, worse) = (&better.queue[first..=last], &worse.queue[first..=last]);
+        let place = |item: u32| worse.iter().position(|&i| i == item);
+        let places: Vec<_> = better.iter().map(|&item| (item, place(item))).collect();
+        let may_follow = |(a, at), &(b, bt): &(u32, Option<usize>)| at < bt || self.may_lead(a, b);
+        let leads = |i: usize| places[i + 1..].iter().all(|later| may_follow(places[i], later));
+        (0..places.len()).all(leads)
+    }
+
+    /// Whether whatever explains one message behind another explains it ahead of it too, once both
+    /// are inside.
+    fn may_lead(&self, a: u32, b: u32) -> bool {
+        let (a, b) = (self.items[a as usize].receive, self.items[b as usize].receive);
+        // When a pending receive takes a message, nobody knows.
+        let known = !self.mouths || (a.from != NEVER && b.from != NEVER);
+        known && a.from <= b.from && a.to <= b.to
+    }
+
+    /// Whether another message that is being sent had better enter before this one: it must enter
+    /// no later and may leave in its place, so that in whatever explains the history with this one
+    /// first the two may change places.
+    fn yields(&self, state: &Inside, item: u32) -> bool {
+        let Some(ends) = self.items[item as usize].send_ends else { return false };
+        let better = |other: u32| {
+            let earlier = self.items[other as usize].send_ends.is_some_and(|e| e <= ends);
+            let alike = other > item && self.may_lead(item, other) && {
+                self.items[other as usize].send_ends == Some(ends)
+            };
+            earlier && self.may_lead(other, item) && !alike
         };
-        let place = |item: u32| worse.queue.iter().position(|&i| i == item);
-        let places: Vec<_> = better.queue.iter().map(|&item| (item, place(item))).collect();
-        places
-            .iter()
-            .enumerate()
-            .all(|(i, &(a, at))| places[i + 1..].iter().all(|&(b, bt)| at < bt || may_lead(a, b)))
+        self.open.iter().enumerate().any(|(process, task)| match task {
+            Some(Task::Put(other)) => {
+                *other != item && state.done >> process & 1 == 0 && better(*other)
+            }
+            _ => false,
+        })
     }
 
     fn steps(&self, state: &Inside, mut visit: impl FnMut(Inside)) {
@@ -315,6 +351,7 @@ impl Queue {
             ordered && !stays && new.receive.to < old.receive.from
         };
         state.queue.len() < self.room.most as usize
+            && !(self.order == Order::Fifo && self.yields(state, item))
             && !state.queue.iter().any(|&old| overtakes(&self.items[old as usize]))
     }
 

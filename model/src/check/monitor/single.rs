@@ -57,7 +57,7 @@ fn decide(windows: &Windows<'_>, lane: &Lane, flows: &[Flow]) -> Finding {
     }
     for answer in &lane.empties {
         if hiding(answer.window).is_some() {
-            return Finding::broken(super::fifo::not_empty(windows, flows, answer));
+            return Finding::broken(super::fifo::not_empty(windows, lane, flows, answer));
         }
     }
     Finding::Legal

@@ -3,7 +3,7 @@
 
 use super::Violation;
 use super::reading::read;
-use crate::history::{History, Operation, Timing};
+use crate::history::{Calls, Operation, Timing};
 use crate::op::Message;
 use crate::profile::Profile;
 
@@ -74,7 +74,7 @@ pub(crate) struct Lane {
 
 /// A history, link by link.
 pub(crate) struct Windows<'h> {
-    pub(crate) history: &'h History,
+    pub(crate) calls: Calls<'h>,
     pub(crate) lanes: Vec<Lane>,
 }
 
@@ -106,23 +106,23 @@ impl<'h> Windows<'h> {
     /// shows.
     pub(crate) fn read(
         profile: &Profile,
-        history: &'h History,
+        calls: Calls<'h>,
         timing: Timing,
     ) -> Result<Self, Unreadable> {
-        Ok(Self { history, lanes: read(profile, history, timing)? })
+        Ok(Self { calls, lanes: read(profile, calls, timing)? })
     }
 
-    pub(crate) fn operation(&self, index: u32) -> &Operation {
-        &self.history.operations[index as usize]
+    pub(crate) fn operation(&self, index: u32) -> Operation {
+        self.calls.operation(index)
     }
 
     /// The message of a flow, as it was sent.
     pub(crate) fn message(&self, flow: &Flow) -> Message {
-        sent(self.history, flow.sender)
+        sent(self.calls, flow.sender)
     }
 }
 
 /// The message that an operation sent.
-pub(super) fn sent(history: &History, operation: u32) -> Message {
-    history.operations[operation as usize].op.message().expect("it sends")
+pub(super) fn sent(calls: Calls<'_>, operation: u32) -> Message {
+    calls.operation(operation).op.message().expect("it sends")
 }
