@@ -86,7 +86,7 @@ pub const STATEMENTS: &[Statement] = statements! {
     "C3": "message passing suits small amounts, and no conflicts have to be avoided"
         shown [Measured("bench")],
     "C4": "message passing is easier between computers"
-        shown [Adapter("zeromq"), Adapter("redis")],
+        shown [Example("chat_tcp"), Adapter("zeromq"), Adapter("redis")],
     "C5": "shared memory is the fastest"
         shown [Measured("bench")],
     "C6": "message passing typically costs system calls for each message"
@@ -102,7 +102,7 @@ pub const STATEMENTS: &[Statement] = statements! {
         shown [Example("posix_shm")],
     "L1": "processes communicate and synchronise without sharing an address space",
     "L2": "message passing suits a distributed setting, such as a chat program"
-        shown [Example("chat")],
+        shown [Example("chat"), Example("chat_tcp")],
     "L3": "a link offers at least send(message) and receive(message)",
     "L4": "messages are of fixed or of variable size",
     "L5": "a link is direct or indirect, synchronous or asynchronous, automatically or explicitly buffered"
