@@ -191,7 +191,19 @@ fn a_producer_does_not_wait_for_a_consumer_that_was_killed() {
     let running = start(example("producer_consumer").arg(NO_END), "");
     let producer = child_of(&running);
     drop(running);
+    let _end = Orphan(producer);
     patiently(|| is_gone(producer).then_some(()));
+}
+
+/// A process without a parent, killed when the test ends, also by a panic.
+struct Orphan(u32);
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        let process = nix::unistd::Pid::from_raw(self.0 as i32);
+        // Where it fails, it is gone, as it should be.
+        let _ = nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGKILL);
+    }
 }
 
 #[test]

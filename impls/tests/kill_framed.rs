@@ -10,8 +10,8 @@ use std::process::{Child, Command, Stdio};
 
 use ipc_impls::links::{ReceiveError, ReceivingEnd, SendingEnd, pipe, tcp, unix};
 
-/// Several packets of a pipe, and more than a stream takes at once when its buffer is nearly full.
-const LONGEST: usize = 40_000;
+/// Many packets of a pipe, and more than a socket's buffer holds, so that a send is held up half-way.
+const LONGEST: usize = 400_000;
 
 /// Kills for each link. `IPC_IMPLS_KILLS` asks for more.
 fn kills() -> u64 {
@@ -90,7 +90,7 @@ fn survive(worker: Worker, receiver: &mut impl ReceivingEnd, before: u64) {
 /// From one kill to the next a different number of messages, and every time the sender is most
 /// likely held up in the middle of one, because it is faster than the receiver.
 fn befores() -> impl Iterator<Item = u64> {
-    (0..kills()).map(|kill| 1 + kill * 7 % 40)
+    (0..kills()).map(|kill| 1 + kill * 7 % 20)
 }
 
 #[test]

@@ -14,13 +14,16 @@ const CALLS: u32 = 48;
 /// Slots for handles, and for mappings, of one process.
 const SLOTS: u64 = 3;
 
+/// A place for a handle or a mapping: which of the two, and its number.
+pub(super) type Slot = (char, u8);
+
 /// A machine that programs can be written for.
 pub trait Programs: Machine {
     /// A random call. `pick(n)` chooses a number below n.
     fn random(pick: &mut dyn FnMut(u64) -> u64) -> Self::Op;
 
     /// The slots that the call fills, and those that it empties.
-    fn slots(op: &Self::Op) -> (Option<(char, u8)>, Option<(char, u8)>);
+    fn slots(op: &Self::Op) -> (Option<Slot>, Option<Slot>);
 
     /// Whether the call took effect.
     fn took_effect(ret: &Self::Ret) -> bool;
@@ -155,7 +158,7 @@ impl Programs for Region {
         }
     }
 
-    fn slots(op: &region::Op) -> (Option<(char, u8)>, Option<(char, u8)>) {
+    fn slots(op: &region::Op) -> (Option<Slot>, Option<Slot>) {
         match op {
             region::Op::Open { handle, .. } => (Some(('h', *handle)), None),
             region::Op::Attach { mapping, .. } => (Some(('m', *mapping)), None),
@@ -219,7 +222,7 @@ impl Programs for Namespace {
         }
     }
 
-    fn slots(op: &namespace::Op) -> (Option<(char, u8)>, Option<(char, u8)>) {
+    fn slots(op: &namespace::Op) -> (Option<Slot>, Option<Slot>) {
         match op {
             namespace::Op::Open { handle, .. } => (Some(('h', *handle)), None),
             namespace::Op::Close { handle } => (None, Some(('h', *handle))),

@@ -114,26 +114,30 @@ impl Cell {
 
     fn write(&self, length: u32, bytes: &[u8]) -> Result<(), Failure> {
         let guard = self.lock.lock().map_err(Failure::other)?;
-        // SAFETY: the guard leads to a length and `LARGEST` bytes behind it, which nobody touches
-        // who does not hold the mutex.
-        unsafe {
-            guard.cast::<u32>().write(length);
-            guard.add(HEADER).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-        }
+        // SAFETY: the guard leads to a length and `LARGEST` bytes behind it.
+        let data = unsafe { guard.add(HEADER) };
+        // SAFETY: `bytes` are at most `LARGEST`, and nobody touches those who does not hold the
+        // mutex.
+        unsafe { data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        // SAFETY: as above, for the length.
+        unsafe { guard.cast::<u32>().write(length) };
         Ok(())
     }
 
     fn read(&self) -> Result<Vec<u8>, Failure> {
         let guard = self.lock.lock().map_err(Failure::other)?;
-        // SAFETY: as in `write`; a length that is not `UNWRITTEN` is that of what was written.
-        unsafe {
-            match guard.cast::<u32>().read() {
-                UNWRITTEN => Err(Failure::Empty),
-                length => {
-                    Ok(std::slice::from_raw_parts(guard.add(HEADER), length as usize).to_vec())
-                }
-            }
+        // SAFETY: the guard leads to a length and `LARGEST` bytes behind it, which nobody touches
+        // who does not hold the mutex.
+        let length = unsafe { guard.cast::<u32>().read() };
+        if length == UNWRITTEN {
+            return Err(Failure::Empty);
         }
+        let mut bytes = vec![0; (length as usize).min(LARGEST)];
+        // SAFETY: as above.
+        let data = unsafe { guard.add(HEADER) };
+        // SAFETY: as above; `bytes` has room for no more than `LARGEST`.
+        unsafe { data.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
+        Ok(bytes)
     }
 }
 
