@@ -18,6 +18,7 @@ use ipc_impls::links::{
     Damage, ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendError, SendTimeoutError,
     SendingEnd, Size,
 };
+use ipc_impls::region::{Barrier, Broken, Mutex, Place, Region, RwLock, Semaphore, shared};
 
 const OPTIONS: Options = Options { capacity: 3, size: Size::UpTo(5000) };
 const GROWING: unbounded::Options = unbounded::Options { budget: 64 << 20, size: Size::UpTo(5000) };
@@ -57,6 +58,20 @@ fn worker() {
     let Ok(does) = std::env::var("IPC_IMPLS_WORKER") else { return };
     let name = std::env::var("IPC_IMPLS_LINK").unwrap();
     match does.as_str() {
+        "die-holding-everything" => {
+            let table = Region::<Table>::open(&name).unwrap().attach().unwrap();
+            let guard = table.count.lock(&table);
+            table.rows[0].store(7);
+            let _rows = table.table.write(&table);
+            let _permit = table.permits.acquire(&table);
+            assert!(!guard.owner_died());
+            nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();
+        }
+        "die-at-the-barrier" => {
+            let table = Region::<Table>::open(&name).unwrap().attach().unwrap();
+            // Killed by the test while it waits.
+            let _ = table.meeting.wait(&table, 3);
+        }
         "truncate" => object(&name).set_len(0).unwrap(),
         "be-somebody-else" => {
             nix::unistd::setuid(nix::unistd::Uid::from_raw(65534)).unwrap();
@@ -200,6 +215,61 @@ fn a_fault_that_is_none_of_ours_is_handed_on() {
     assert_eq!(output.status.code(), Some(42), "{output:?}");
     let output = worker_does("fault-without-a-handler", &name.0);
     assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{output:?}");
+}
+
+shared! {
+    struct Table {
+        count: Mutex<u64>,
+        table: RwLock<u64>,
+        permits: Semaphore,
+        meeting: Barrier,
+        rows: [Place<u64>; 3],
+    }
+}
+
+#[test]
+fn what_a_killed_process_held_goes_to_the_next_who_is_told() {
+    let name = OwnName::new("region");
+    let table = Region::<Table>::create(&name.0).unwrap().attach().unwrap();
+    table.permits.add_permits(1);
+    for _ in 0..5 {
+        let output = worker_does("die-holding-everything", &name.0);
+        assert_eq!(output.status.signal(), Some(libc::SIGKILL), "{output:?}");
+        assert_eq!(table.rows[0].load(), 7);
+        table.rows[0].store(0);
+        assert!(table.count.lock(&table).owner_died());
+        assert!(!table.count.lock(&table).owner_died());
+        assert!(table.table.write(&table).writer_died());
+        assert!(!table.table.read(&table).writer_died());
+        assert_eq!(table.permits.acquire(&table).reclaimed(), 1);
+    }
+}
+
+#[test]
+fn a_barrier_whose_party_is_killed_is_broken_for_all() {
+    let name = OwnName::new("barrier");
+    let table = Region::<Table>::create(&name.0).unwrap().attach().unwrap();
+    let mut party = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "worker", "--nocapture"])
+        .env("IPC_IMPLS_WORKER", "die-at-the-barrier")
+        .env("IPC_IMPLS_LINK", &name.0)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let other = Region::<Table>::open(&name.0).unwrap().attach().unwrap();
+    std::thread::scope(|scope| {
+        // Two of three wait; then one of them is killed, wherever it is by then.
+        let waiting = scope.spawn(move || other.meeting.wait(&other, 3));
+        while !table.meeting.is_waited_for_by(&table, 2) {
+            std::thread::yield_now();
+        }
+        party.kill().unwrap();
+        party.wait().unwrap();
+        assert_eq!(waiting.join().unwrap(), Err(Broken));
+        assert_eq!(table.meeting.wait(&table, 3), Err(Broken));
+    });
+    table.meeting.reset(&table);
+    assert_eq!(table.meeting.wait(&table, 1), Ok(true));
 }
 
 #[test]

@@ -60,6 +60,14 @@ impl Barrier {
         })
     }
 
+    /// Whether so many attachments have arrived in this round and wait.
+    pub fn is_waited_for_by(&self, by: &impl Attachment, parties: u32) -> bool {
+        self.with_lock(by.seated(), || {
+            let round = self.round.load(Relaxed).wrapping_add(1);
+            self.arrived.iter().filter(|word| is_of(word, round)).count() as u32 >= parties
+        })
+    }
+
     /// Begins a new round, as if all had met. For who waits, the old one was broken.
     pub fn reset(&self, by: &impl Attachment) {
         let by = by.seated();

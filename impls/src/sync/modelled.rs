@@ -80,7 +80,6 @@ macro_rules! stepping {
         #[derive(Default)]
         pub(crate) struct $name(loom::sync::atomic::$name);
 
-        #[expect(dead_code, reason = "both widths offer the same operations")]
         impl $name {
             pub(crate) fn load(&self, order: Ordering) -> $word {
                 step();
