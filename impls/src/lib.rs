@@ -9,6 +9,7 @@
 //! `sys` (the one door to the kernel).
 
 pub mod links;
+pub mod region;
 pub mod shm;
 pub(crate) mod sync;
 pub(crate) mod sys;

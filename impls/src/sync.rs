@@ -11,12 +11,16 @@
 #[cfg(loom)]
 pub(crate) mod modelled;
 #[cfg(loom)]
-pub(crate) use modelled::{AtomicU32, AtomicU64, Futex, SEATS, SEGMENTS, SOON, fence, hint, spins};
+pub(crate) use modelled::{
+    AtomicU32, AtomicU64, Futex, SEATS, SEGMENTS, SOON, fence, hint, is_stopped, spins,
+};
 
 #[cfg(not(loom))]
 mod native;
 #[cfg(not(loom))]
-pub(crate) use native::{AtomicU32, AtomicU64, Futex, SEATS, SEGMENTS, SOON, fence, hint, spins};
+pub(crate) use native::{
+    AtomicU32, AtomicU64, Futex, SEATS, SEGMENTS, SOON, fence, hint, is_stopped, spins,
+};
 
 /// How a sleep ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ const CALLS: u32 = 48;
 const SLOTS: u64 = 3;
 
 /// A place for a handle or a mapping: which of the two, and its number.
-pub type Slot = (char, u8);
+pub(super) type Slot = (char, u8);
 
 /// A machine that programs can be written for.
 pub trait Programs: Machine {

@@ -85,6 +85,16 @@ pub enum OpenError {
         /// What the caller wants.
         expected: Kind,
     },
+    /// A region, but of another length than what it is to be used as.
+    #[error("{name} is {found} long, and the layout {needed}; use one layout")]
+    OtherLayout {
+        /// What was opened.
+        name: String,
+        /// Its length.
+        found: crate::links::Size,
+        /// That of the layout.
+        needed: crate::links::Size,
+    },
     /// A header that no version of this crate writes.
     #[error("the header of {0} makes no sense; unlink it and make it again")]
     Nonsense(String),

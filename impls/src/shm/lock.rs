@@ -119,7 +119,9 @@ impl Lock {
             if woken != Woken::Late {
                 continue;
             }
-            if !roster.is_badge_alive(memory, armed & !ASLEEP) {
+            // The kernel tells nobody of their own lock, so we are not to be asked about.
+            let holder = armed & !ASLEEP;
+            if holder != me.badge() && !roster.is_badge_alive(memory, holder) {
                 // The generation in the badge keeps a newcomer on the dead holder's seat from
                 // being taken for it: then the word has changed, and the exchange fails.
                 // sync: lock. What the dead holder did is visible because its death is.

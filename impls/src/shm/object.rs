@@ -59,6 +59,8 @@ pub enum Kind {
     Unbounded,
     /// Many senders, many receivers, bounded, by loan.
     Loan,
+    /// No link: memory that its users lay out.
+    Region,
 }
 
 /// What a link is made for.
@@ -204,6 +206,7 @@ impl Kind {
             Kind::Rendezvous => 3,
             Kind::Unbounded => 4,
             Kind::Loan => 5,
+            Kind::Region => 6,
         }
     }
 }

@@ -126,6 +126,21 @@ impl Roster {
         presence
     }
 
+    /// How many living ends there are besides the one that asks.
+    pub(crate) fn others<C>(&self, memory: &impl Memory<C>, me: Seat) -> usize {
+        let others = (0..2 * SEATS).filter(|index| *index != me.index);
+        others.filter(|index| self.is_occupied(memory, *index)).count()
+    }
+
+    /// Whether an end died that nobody has replaced.
+    pub(crate) fn has_dead<C>(&self, memory: &impl Memory<C>, me: Seat) -> bool {
+        (0..2 * SEATS).filter(|index| *index != me.index).any(|index| {
+            // sync: presence.
+            let word = self.seat(index).load(Acquire);
+            word & STATE == TAKEN && !self.is_alive(memory, Seat { index, word })
+        })
+    }
+
     /// Whether a living end sits here, or is about to.
     pub(crate) fn is_occupied<C>(&self, memory: &impl Memory<C>, index: usize) -> bool {
         // sync: presence.

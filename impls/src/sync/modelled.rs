@@ -51,6 +51,12 @@ pub(crate) fn stop() {
     std::panic::resume_unwind(Box::new(Stopped));
 }
 
+/// Whether this thread is on its way out of a life that was stopped for good. What is dropped on
+/// that way must not act: a killed process drops nothing.
+pub(crate) fn is_stopped() -> bool {
+    std::thread::panicking()
+}
+
 /// From here on the thread takes no steps that count: it has lived to the end of its script.
 pub(crate) fn done() {
     STEPS_LEFT.with(|left| left.set(u64::MAX));

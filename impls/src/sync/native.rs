@@ -18,6 +18,12 @@ pub(crate) const SEGMENTS: usize = 64;
 /// How long a nonblocking call waits for a lock whose holder is alive.
 pub(crate) const SOON: Duration = Duration::from_millis(50);
 
+/// A process that is stopped for good runs no destructors.
+#[inline]
+pub(crate) fn is_stopped() -> bool {
+    false
+}
+
 /// How often to look again before going to sleep.
 ///
 /// Waking a sleeper on another CPU costs some 20 µs, so it pays to look for about as long. With
