@@ -20,7 +20,7 @@ fn the_sound_queue_is_killed_everywhere_and_passes() {
         said.contains("198 instructions, 2 shared reads, 18 shared writes, 0 system"),
         "{said}"
     );
-    assert!(said.contains("; 19 points, 38 worlds"), "{said}");
+    assert!(said.contains("; 13 points, 26 worlds"), "{said}");
 }
 
 #[test]
