@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipc_model::{Process, Profile};
 use serde::{Deserialize, Serialize};
 
+use crate::futures::Futures;
 use crate::protocol::Way;
 
 /// A link in one configuration, and what its documentation promises of it.
@@ -20,6 +21,9 @@ pub struct Claim {
     pub threads: bool,
     /// Whether its ends can be held by separate processes.
     pub processes: bool,
+    /// What is promised of its calls as futures, if it has such calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub futures: Option<Cancelling>,
     /// Where the documentation promises it: one line a promise.
     #[serde(default)]
     pub documented: Vec<String>,
@@ -29,12 +33,19 @@ impl Claim {
     /// A link between threads only.
     pub fn between_threads(link: &str, profile: Profile) -> Self {
         let documented = Vec::new();
-        Self { link: link.into(), profile, threads: true, processes: false, documented }
+        let (threads, processes, futures) = (true, false, None);
+        Self { link: link.into(), profile, threads, processes, futures, documented }
     }
 
     /// A link between processes, which threads may use too.
     pub fn between_processes(link: &str, profile: Profile) -> Self {
         Self { processes: true, ..Self::between_threads(link, profile) }
+    }
+
+    /// A link that has its calls as futures, too ([`Adapter::futures`]).
+    #[must_use]
+    pub fn with_futures(self, cancelling: Cancelling) -> Self {
+        Self { futures: Some(cancelling), ..self }
     }
 
     /// The ways to run it.
@@ -49,6 +60,22 @@ impl Claim {
         self.documented.push(place.into());
         self
     }
+}
+
+/// What is promised of a future that is dropped before it is ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelling {
+    /// A `send` has sent nothing.
+    pub send: bool,
+    /// A `receive` has taken nothing.
+    pub receive: bool,
+}
+
+impl Cancelling {
+    /// The documentation says nothing.
+    pub const UNDOCUMENTED: Self = Self { send: false, receive: false };
+    /// Both are safe.
+    pub const SAFE: Self = Self { send: true, receive: true };
 }
 
 /// Why a call did not take effect, or could not even be made.
@@ -243,6 +270,12 @@ pub trait Adapter {
         Err(Failure::Unsupported)
     }
 
+    /// Creates a link of the configuration `link` whose calls are futures, with two ends of each
+    /// kind of which there may be many.
+    fn futures(&self, _link: &str) -> Result<Futures, Failure> {
+        Err(Failure::Unsupported)
+    }
+
     /// Removes what a link created at this place has left behind, its process having been killed.
     fn remove(&self, _link: &str, _place: &Place) {}
 }
@@ -320,6 +353,25 @@ where
         (true, false) => Ok(Box::new(sender()?)),
         (false, _) => Ok(Box::new(receiver()?)),
         (true, true) => Ok(Box::new(Both { sender: sender()?, receiver: receiver()? })),
+    }
+}
+
+/// Tries until it works, for an end that can only be connected once the other side is there.
+///
+/// # Errors
+/// What the last attempt fails with, after five seconds.
+pub fn eventually<T, E: std::fmt::Display>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+) -> Result<T, Failure> {
+    let begun = std::time::Instant::now();
+    loop {
+        match attempt() {
+            Err(error) if begun.elapsed() > Duration::from_secs(5) => {
+                return Err(Failure::other(error));
+            }
+            Err(_) => std::thread::sleep(Duration::from_micros(200)),
+            Ok(made) => return Ok(made),
+        }
     }
 }
 

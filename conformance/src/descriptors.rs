@@ -1,72 +1,139 @@
 //! Links whose ends are descriptors that another process inherits: pipes and socket pairs.
 
 use std::cell::RefCell;
-use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use ipc_model::Process;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use crate::adapter::{Address, Created, Endpoint, Failure, Role, ends};
+use crate::adapter::{Address, Created, Delivery, Endpoint, Failure, Parcel, Role, ends};
 
-/// A link made of one descriptor to send through and one to receive through, which become the
-/// ends `S` and `R`. Both descriptors must have been created close-on-exec.
+/// How the ends `S` and `R` of a link are made of one descriptor each, in whatever process.
 pub struct Descriptors<S, R> {
-    /// To send and to receive through, until they are handed over.
-    pair: Option<(OwnedFd, OwnedFd)>,
-    ends: PhantomData<(S, R)>,
+    sender: Rc<dyn Fn(OwnedFd) -> S>,
+    receiver: Rc<dyn Fn(OwnedFd) -> R>,
 }
 
-impl<S, R> Descriptors<S, R>
-where
-    S: Endpoint + From<OwnedFd> + 'static,
-    R: Endpoint + From<OwnedFd> + 'static,
-{
-    /// The link that has been created as these two descriptors.
-    pub fn boxed(sender: impl Into<OwnedFd>, receiver: impl Into<OwnedFd>) -> Box<dyn Created> {
-        Box::new(Self { pair: Some((sender.into(), receiver.into())), ends: PhantomData })
+impl<S: Endpoint + 'static, R: Endpoint + 'static> Descriptors<S, R> {
+    /// Ends that are made by these functions.
+    pub fn new(
+        sender: impl Fn(OwnedFd) -> S + 'static,
+        receiver: impl Fn(OwnedFd) -> R + 'static,
+    ) -> Self {
+        Self { sender: Rc::new(sender), receiver: Rc::new(receiver) }
+    }
+
+    /// The link that has been created as these two descriptors, both close-on-exec.
+    pub fn boxed(
+        self,
+        sender: impl Into<OwnedFd>,
+        receiver: impl Into<OwnedFd>,
+    ) -> Box<dyn Created> {
+        Box::new(Pair { made: Some((sender.into(), receiver.into())), ends: self })
     }
 
     /// The endpoint of a process that has inherited the descriptors of this address.
     ///
     /// # Errors
     /// If the address lacks a descriptor of this role.
-    pub fn connect(address: &Address, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
+    pub fn connect(&self, address: &Address, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
         let inherited = RefCell::new(inherited(address));
         let next = || {
             let descriptor = inherited.borrow_mut().next();
             descriptor.ok_or_else(|| Failure::other("a descriptor is missing"))
         };
-        ends(role, || next().map(S::from), || next().map(R::from))
-    }
-
-    fn pair(&self) -> Result<&(OwnedFd, OwnedFd), Failure> {
-        self.pair.as_ref().ok_or_else(|| Failure::other("the ends have been handed over"))
+        ends(role, || next().map(&*self.sender), || next().map(&*self.receiver))
     }
 }
 
-impl<S, R> Created for Descriptors<S, R>
-where
-    S: Endpoint + From<OwnedFd> + 'static,
-    R: Endpoint + From<OwnedFd> + 'static,
-{
+impl Descriptors<PolledSender, PolledReceiver> {
+    /// Ends that have one call each, which waits or does not: the timed calls poll in between.
+    pub fn polled(send: Send, receive: Receive) -> Self {
+        Self::new(move |fd| PolledSender(fd, send), move |fd| PolledReceiver(fd, receive))
+    }
+}
+
+/// A link of two descriptors: what to send and to receive through, until they are handed over.
+struct Pair<S, R> {
+    made: Option<(OwnedFd, OwnedFd)>,
+    ends: Descriptors<S, R>,
+}
+
+impl<S, R> Pair<S, R> {
+    fn made(&self) -> Result<&(OwnedFd, OwnedFd), Failure> {
+        self.made.as_ref().ok_or_else(|| Failure::other("the ends have been handed over"))
+    }
+}
+
+impl<S: Endpoint + 'static, R: Endpoint + 'static> Created for Pair<S, R> {
     fn endpoint(&mut self, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
-        let (sender, receiver) = self.pair()?;
+        let (sender, receiver) = self.made()?;
         let copy = |fd: &OwnedFd| fd.try_clone().map_err(Failure::other);
-        ends(role, || copy(sender).map(S::from), || copy(receiver).map(R::from))
+        let Descriptors { sender: send, receiver: receive } = &self.ends;
+        ends(role, || copy(sender).map(&**send), || copy(receiver).map(&**receive))
     }
 
     fn address(&mut self, role: Role) -> Result<Address, Failure> {
-        let (sender, receiver) = self.pair()?;
+        let (sender, receiver) = self.made()?;
         let sender = role.sends.then(|| sender.as_raw_fd());
         let receiver = role.receives.then(|| receiver.as_raw_fd());
         Ok(Address::inherited(&sender.into_iter().chain(receiver).collect::<Vec<_>>()))
     }
 
     fn hand_over(&mut self) {
-        self.pair = None;
+        self.made = None;
+    }
+}
+
+/// A send that waits for room if the last argument says so, and otherwise answers
+/// [`Failure::Full`].
+pub type Send = fn(BorrowedFd<'_>, &[u8], bool) -> Result<(), Failure>;
+
+/// A receive that waits for a message if the last argument says so, and otherwise answers
+/// [`Failure::Empty`].
+pub type Receive = fn(BorrowedFd<'_>, bool) -> Result<Vec<u8>, Failure>;
+
+/// A descriptor to send through by this one call.
+pub struct PolledSender(pub OwnedFd, pub Send);
+
+/// A descriptor to receive through by this one call.
+pub struct PolledReceiver(pub OwnedFd, pub Receive);
+
+impl Endpoint for PolledSender {
+    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
+        (self.1)(self.0.as_fd(), parcel.bytes, true)
+    }
+
+    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
+        (self.1)(self.0.as_fd(), parcel.bytes, false)
+    }
+
+    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
+        let attempt = || (self.1)(self.0.as_fd(), parcel.bytes, false);
+        until(self.0.as_fd(), PollFlags::POLLOUT, timeout, attempt)
+    }
+}
+
+impl Endpoint for PolledReceiver {
+    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
+        (self.1)(self.0.as_fd(), true).map(Delivery::from)
+    }
+
+    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
+        (self.1)(self.0.as_fd(), false).map(Delivery::from)
+    }
+
+    fn receive_timeout(
+        &mut self,
+        _: Option<Process>,
+        timeout: Duration,
+    ) -> Result<Delivery, Failure> {
+        let attempt = || (self.1)(self.0.as_fd(), false).map(Delivery::from);
+        until(self.0.as_fd(), PollFlags::POLLIN, timeout, attempt)
     }
 }
 

@@ -4,8 +4,8 @@
 //! list, shorter and towards zero, is a shrinking of the scenario.
 
 use ipc_model::{
-    Capacity, Holders, Kind, Mode, Modes, Op, Process, Profile, Scenario, ScenarioBuilder, Spec,
-    State, Step,
+    Capacity, Distribution, Holders, Kind, Mode, Modes, Op, Process, Profile, Scenario,
+    ScenarioBuilder, Spec, State, Step,
 };
 use proptest::collection::vec;
 use proptest::prelude::any;
@@ -177,6 +177,7 @@ fn effect(spec: &Spec, state: &State, process: Process, op: Op) -> Option<State>
 }
 
 /// As many receives as sends, all willing to wait: everybody gets through, if no message is lost.
+/// On a broadcast every receiver takes every message.
 fn waiting(
     profile: &Profile,
     mut builder: ScenarioBuilder,
@@ -192,7 +193,13 @@ fn waiting(
         let (Some(send), Some(receive)) = (send, receive) else { break };
         let (from, to) = (u16::from(who) % senders, u16::from(who / 16) % receivers);
         builder.send_on(0, from, send, priority(profile, what / 4));
-        builder.receive(senders + to, receive);
+        if profile.distribution == Distribution::ToEach {
+            (senders..senders + receivers).for_each(|p| {
+                builder.receive(p, receive);
+            });
+        } else {
+            builder.receive(senders + to, receive);
+        }
     }
     builder.build()
 }

@@ -12,6 +12,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::adapter::{Adapter, Address, Created, Failure, Role};
 use crate::arena::Arena;
+use crate::futures;
 use crate::protocol::{
     Answer, Death, HOST_VARIABLE, PROTOCOL, Request, Run, WORKER_VARIABLE, Way, WorkerTask,
 };
@@ -72,6 +73,10 @@ fn handle(adapter: &dyn Adapter, request: Request, running: &mut Option<Running>
             let deaths = running.take().map_or_else(Vec::new, Running::finish);
             Ok(Answer::Finished { deaths })
         }
+        Request::Poll { link, actions } => adapter
+            .futures(&link)
+            .and_then(|futures| futures::play(futures, &actions))
+            .map(|seen| Answer::Polled { seen }),
         Request::Remove { link, place } => {
             adapter.remove(&link, &place);
             Ok(Answer::Finished { deaths: Vec::new() })

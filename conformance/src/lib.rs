@@ -6,9 +6,12 @@
 
 pub mod adapter;
 pub mod arena;
+pub mod calls;
 pub mod catalogue;
 pub mod descriptors;
 pub mod deviation;
+pub mod frames;
+pub mod futures;
 pub mod generate;
 mod harness;
 mod host;
@@ -19,6 +22,7 @@ pub mod replay;
 pub mod report;
 pub mod rulebook;
 pub mod run;
+pub mod sockets;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod stepped;
 pub mod suite;

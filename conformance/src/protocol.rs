@@ -7,6 +7,7 @@ use ipc_model::{Process, Scenario};
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Address, Claim, Place};
+use crate::futures::{Action, Seen};
 
 /// The name of this version of the protocol.
 pub const PROTOCOL: &str = "ipc-adapter/1";
@@ -42,6 +43,13 @@ pub enum Request {
     /// The scenario is over: let the workers go, end those that are stuck, remove what was
     /// created. Answered by `Finished`.
     Finish,
+    /// Make a link whose calls are futures, and do this with them. Answered by `Polled`.
+    Poll {
+        /// The configuration.
+        link: String,
+        /// What is done, one after the other.
+        actions: Vec<Action>,
+    },
     /// Remove what a link created at this place has left behind. Answered by `Finished`.
     Remove {
         /// The configuration.
@@ -89,6 +97,11 @@ pub enum Answer {
         /// killed them on its behalf.
         #[serde(default)]
         deaths: Vec<Death>,
+    },
+    /// To `Poll`: what was seen after each action.
+    Polled {
+        /// One for each.
+        seen: Vec<Seen>,
     },
     /// To any: it could not be done.
     Error {

@@ -9,6 +9,7 @@ use ipc_model::{History, Operation, Process, Scenario};
 
 use crate::adapter::{Claim, Place};
 use crate::arena::{Arena, Record, now};
+use crate::futures::{Action, Seen};
 use crate::protocol::{Answer, Death, PROTOCOL, Request, Run, Way};
 use crate::talk::{ANSWER, Talk};
 use crate::worker::{sleeping, state_of};
@@ -92,6 +93,23 @@ impl Host {
     /// That it does not run.
     pub fn descriptors(&self) -> Result<usize, String> {
         self.talk.descriptors()
+    }
+
+    /// Does this with a link whose calls are futures, and answers what was seen after each action.
+    ///
+    /// # Errors
+    /// Why that could not be done, or how the adapter ended.
+    pub fn poll(&mut self, link: &str, actions: &[Action]) -> Result<Vec<Seen>, String> {
+        let request = Request::Poll { link: link.into(), actions: actions.to_vec() };
+        match self.talk.ask(&request) {
+            Ok(Answer::Polled { seen }) if seen.len() == actions.len() => Ok(seen),
+            Ok(Answer::Error { why }) => Err(why),
+            Ok(other) => Err(format!("it answers poll with {other:?}")),
+            Err(why) => {
+                let status = self.talk.end();
+                Err(status.map_or(why.clone(), |status| format!("{why}: {status}")))
+            }
+        }
     }
 
     /// Refuses claims that could not be told apart in a report, or not be run at all.

@@ -292,6 +292,9 @@ impl Explorer<'_> {
             };
             let shared = self.spec.profile.addressing == crate::Addressing::Mailbox;
             let bound = if shared { bound / self.scenario.width().max(1) } else { bound };
+            let each = self.spec.profile.distribution == crate::Distribution::ToEach;
+            let bound =
+                if each { bound.saturating_mul(link.receivers.iter().count()) } else { bound };
             if link.queue.len() > bound {
                 broken.insert(format!("bound kept: {}", outcome(node)));
             }
@@ -307,7 +310,8 @@ impl Explorer<'_> {
         if places.keys().any(|name| !sent.contains(name)) {
             broken.insert(format!("nothing invented: {}", outcome(node)));
         }
-        if places.values().any(|n| *n > 1) {
+        let queue = self.spec.profile.distribution.is_queue();
+        if queue && places.values().any(|n| *n > 1) {
             broken.insert(format!("nothing twice: {}", outcome(node)));
         }
         // A receiver that was killed may have taken a message with it.
@@ -318,7 +322,7 @@ impl Explorer<'_> {
             let lost = done
                 .filter_map(|(op, _)| op.message())
                 .any(|m| !places.contains_key(&(m.sender, m.sequence)));
-            if lost && !killed {
+            if lost && !killed && queue {
                 broken.insert(format!("nothing lost: {}", outcome(node)));
             }
             self.hold_to_waiting(node, p, broken);

@@ -54,7 +54,7 @@ pub use history::{
 };
 pub use op::{Message, Mode, Op, Process, Refusal, Ret};
 pub use profile::{
-    Addressing, Capacity, Contradiction, Holders, Modes, Notice, Order, Profile, Size,
+    Addressing, Capacity, Contradiction, Distribution, Holders, Modes, Notice, Order, Profile, Size,
 };
 pub use rule::{Force, Kind, Outcomes, Rule, RuleId, RuleSet};
 pub use scenario::{Scenario, ScenarioBuilder, ScenarioError, Script, Step};

@@ -2,7 +2,9 @@
 //! rule red: a check that cannot fail shows nothing.
 
 use crate::op::{Message, Mode, Op, Process, Refusal, Ret};
-use crate::profile::{Addressing, Capacity, Holders, Notice, Order, Profile, Size};
+use crate::profile::{
+    Addressing, Capacity, Distribution, Holders, Modes, Notice, Order, Profile, Size,
+};
 use crate::rule::{Outcomes, Rule};
 use crate::rules::at::At;
 use crate::state::{Call, State, Waiting};
@@ -65,6 +67,22 @@ fn priority() -> Profile {
 fn direct() -> Profile {
     let (addressing, one) = (Addressing::Symmetric, Holders::One);
     Profile { addressing, senders: one, receivers: one, ..bounded() }
+}
+
+fn broadcast() -> Profile {
+    Profile { distribution: Distribution::ToEach, ..bounded() }
+}
+
+fn cell() -> Profile {
+    let silent = Notice::Silent;
+    Profile {
+        distribution: Distribution::Latest,
+        capacity: Capacity::Bounded(1),
+        receive: Modes { blocking: false, nonblocking: true, timed: false },
+        sender_closed: silent,
+        receiver_closed: silent,
+        ..Profile::default()
+    }
 }
 
 // What mutations do.
@@ -302,6 +320,44 @@ pub const MUTANTS: &[Mutant] = mutants! {
             let early = rule.id == "receive_timeout.empty.waits";
             if early && outcomes.is_some() { at.returns(TIMEOUT) } else { outcomes }
         };
+    // Broadcasts.
+    "broadcasts-to-one" breaks "broadcast.to-each" as broadcast:
+        spoils!("send.room.accepts" | "try_send.room.accepts", |at, next| {
+            let Some((send, _)) = at.send() else { return };
+            let link = &mut next.links[send.link as usize];
+            let first = link.receivers.iter().next();
+            link.queue.retain(|w| !w.message.same_name(&send.message) || w.to == first);
+        });
+    "waits-for-those-who-left" breaks "broadcast.close-makes-room" as broadcast:
+        spoils!("close.returns", |at, next| {
+            // What waits for a receiver that has closed goes on waiting, and is counted.
+            let Some(Op::Close { link }) = at.state.pending(at.process) else { return };
+            let (was, link) = (&at.state.links[*link as usize], &mut next.links[*link as usize]);
+            if was.queue.iter().any(|w| w.to == Some(at.process)) {
+                (link.queue, link.receivers) = (was.queue.clone(), was.receivers);
+            }
+        });
+    // State cells.
+    "write-waits-for-readers" breaks "cell.write.replaces" as cell:
+        |at, rule, outcomes| {
+            let written = at.send().is_some_and(|(send, _)| {
+                !at.state.links[send.link as usize].queue.is_empty()
+            });
+            if rule.id == "cell.write.replaces" && outcomes.is_some() && written {
+                at.refuses(Refusal::Full)
+            } else {
+                outcomes
+            }
+        };
+    "reading-takes-it-out" breaks "cell.read.latest" as cell:
+        spoils!("cell.read.latest", |at, next| {
+            if let Some((receive, _)) = at.receive() {
+                next.links[receive.link as usize].queue.clear();
+            }
+        });
+    "unwritten-says-closed" breaks "cell.read.unwritten.refuses" as cell:
+        answers!("cell.read.unwritten.refuses", CLOSED);
+    // Time.
     "decides-its-timeout-at-the-call" breaks "timeout.decided-at-deadline" as unbounded:
         |at, rule, outcomes| {
             // Once asleep it looks at nothing but the clock.

@@ -114,6 +114,26 @@ pub enum Order {
     Unordered,
 }
 
+/// To whom a message goes: what kind of link it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distribution {
+    /// A queue: to one receiver, who takes it out.
+    #[default]
+    ToOne,
+    /// A broadcast: to every receiver that holds an end when it is sent.
+    ToEach,
+    /// A state cell: to whoever reads, until the next one replaces it; reading leaves it there.
+    Latest,
+}
+
+impl Distribution {
+    /// Whether it is the queue of the text, which a profile does not mention.
+    pub fn is_queue(&self) -> bool {
+        *self == Distribution::ToOne
+    }
+}
+
 /// How many processes may hold an end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -178,6 +198,9 @@ pub struct Profile {
     pub size: Size,
     /// In which order messages leave.
     pub order: Order,
+    /// To whom a message goes.
+    #[serde(skip_serializing_if = "Distribution::is_queue")]
+    pub distribution: Distribution,
     /// How many processes may send.
     pub senders: Holders,
     /// How many processes may receive.
@@ -237,6 +260,7 @@ impl Profile {
             let why = "each recipient has a link of its own";
             return clash("addressing=asymmetric", "receivers=many", why);
         }
+        self.validate_distribution()?;
         if let Capacity::AtLeast(0) = self.capacity {
             return clash("capacity=at_least", "at_least=0", "a link that may be full when empty");
         }
@@ -246,6 +270,39 @@ impl Profile {
         if !(self.receive.blocking || self.receive.nonblocking || self.receive.timed) {
             let why = "nothing can be received";
             return clash("receive.blocking=false", "receive.nonblocking=false", why);
+        }
+        Ok(())
+    }
+
+    fn validate_distribution(&self) -> Result<(), Contradiction> {
+        let clash = |first: &str, second: &str, why| {
+            Err(Contradiction { first: first.into(), second: second.into(), why })
+        };
+        let name = match self.distribution {
+            Distribution::ToOne => return Ok(()),
+            Distribution::ToEach => "distribution=to-each",
+            Distribution::Latest => "distribution=latest",
+        };
+        if self.addressing != Addressing::Mailbox {
+            return clash(name, "addressing", "a direct link has one recipient");
+        }
+        if self.capacity == Capacity::Zero {
+            return clash(name, "capacity=0", "there is nowhere to keep it for the others");
+        }
+        if self.distribution == Distribution::ToEach {
+            return Ok(());
+        }
+        if self.capacity != Capacity::Bounded(1) {
+            return clash(name, "capacity", "a state cell holds one value: 1");
+        }
+        if self.receive != (Modes { blocking: false, nonblocking: true, timed: false }) {
+            return clash(name, "receive", "a state cell is read, which never waits: nonblocking");
+        }
+        if (self.sender_closed, self.receiver_closed) != (Notice::Silent, Notice::Silent)
+            || self.sender_killed == Some(Notice::Reported)
+            || self.receiver_killed == Some(Notice::Reported)
+        {
+            return clash(name, "closed=reported", "the value stays, whoever has gone: silent");
         }
         Ok(())
     }

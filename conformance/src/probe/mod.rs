@@ -1,6 +1,7 @@
 //! Probes: rules that take a look at the real world, because no history shows whether they are
 //! kept: descriptors, names, files, other users.
 
+mod futures;
 mod resources;
 
 use ipc_model::machine::Described;
@@ -13,7 +14,14 @@ use crate::run::Host;
 use crate::suite::Plan;
 
 /// Every probe, in the order of reports.
-pub const PROBES: &[&Probe] = &[&resources::DESCRIPTORS];
+pub const PROBES: &[&Probe] = &[
+    &resources::DESCRIPTORS,
+    &futures::WAKE_WHEN_READY,
+    &futures::WAKE_LATEST_WAKER,
+    &futures::WAKE_PASSED_ON,
+    &futures::SEND_DROPPED,
+    &futures::RECEIVE_DROPPED,
+];
 
 /// A rule, and how it is looked at.
 #[derive(Debug)]

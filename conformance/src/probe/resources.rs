@@ -1,10 +1,12 @@
 //! What a link holds on to.
 
+use std::time::Instant;
+
 use ipc_model::machine::Described;
 use ipc_model::{Force, Kind, Source, scenarios};
 
 use super::{Found, Probe, Subject};
-use crate::run::End;
+use crate::run::{End, Host, QUIESCENCE};
 use crate::suite::execute;
 
 /// How many links are made, used and dropped.
@@ -24,6 +26,22 @@ pub(super) const DESCRIPTORS: Probe = Probe {
     look: descriptors,
 };
 
+/// How many descriptors are open once nothing more is being closed, or no more than `enough`: what
+/// an end's thread still holds while it leaves is no leak.
+fn settled(host: &Host, enough: Option<usize>) -> Result<usize, String> {
+    let mut open = host.descriptors()?;
+    let mut moved = Instant::now();
+    while enough.is_none_or(|enough| open > enough) && moved.elapsed() < QUIESCENCE {
+        std::thread::sleep(QUIESCENCE / 100);
+        let now = host.descriptors()?;
+        if now < open {
+            moved = Instant::now();
+        }
+        open = now;
+    }
+    Ok(open)
+}
+
 /// The first link may open what all of them share; from then on the number must not grow.
 fn descriptors(subject: &mut Subject<'_>) -> Found {
     let standard = scenarios::standard(&subject.claim.profile);
@@ -42,7 +60,7 @@ fn descriptors(subject: &mut Subject<'_>) -> Found {
         {
             return Found::inconclusive(format!("scenario {} did not get through", scenario.name));
         }
-        after = match subject.host.descriptors() {
+        after = match settled(subject.host, before) {
             Ok(number) => number,
             Err(why) => return Found::no_look(why),
         };

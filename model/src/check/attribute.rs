@@ -2,7 +2,7 @@
 
 use crate::history::History;
 use crate::op::{Message, Op, Process, Refusal, Ret};
-use crate::profile::{Addressing, Capacity, Order};
+use crate::profile::{Addressing, Capacity, Distribution, Order};
 use crate::rule::{Kind, RuleId};
 use crate::spec::Spec;
 use crate::verdict::{Allowed, Got};
@@ -18,17 +18,21 @@ pub(super) fn attribute(
     got: Got,
     allowed: &[(Allowed, RuleId)],
 ) -> RuleId {
+    let overheard = || broadcast(spec, history, time, process, op, allowed);
     let property = match got {
         Got::Returned(Ret::Received(message) | Ret::Torn(message)) => {
             let torn = matches!(got, Got::Returned(Ret::Torn(_)));
             wrong_message(spec, history, time, process, op, message, torn)
         }
         Got::Returned(Ret::Refused(Refusal::Timeout)) => {
-            early(history, time, process).then_some("timeout.never-early")
+            let early = early(history, time, process).then_some("timeout.never-early");
+            early.or_else(overheard)
         }
         Got::Returned(Ret::Refused(Refusal::Empty)) => {
-            lost(spec, history, time, op, allowed).then_some("delivery.nothing-lost")
+            let lost = lost(spec, history, time, op, allowed).then_some("delivery.nothing-lost");
+            lost.or_else(overheard)
         }
+        Got::Stuck | Got::Returned(Ret::Refused(Refusal::Full)) => overheard(),
         _ => None,
     };
     let claimed = |rule: &RuleId| (rule.rule().claimed)(&spec.profile);
@@ -58,7 +62,11 @@ fn wrong_message(
     if sent != message {
         return Some("message.size-kept");
     }
-    let received = |o: &&crate::Operation| matches!(o.ret, Some((t, Ret::Received(m))) if t <= time && m.same_name(&message));
+    let each = spec.profile.distribution == Distribution::ToEach;
+    let received = |o: &&crate::Operation| {
+        (!each || o.process == process)
+            && matches!(o.ret, Some((t, Ret::Received(m))) if t <= time && m.same_name(&message))
+    };
     if history.operations.iter().filter(received).count() > 1 {
         return Some("delivery.once");
     }
@@ -77,7 +85,8 @@ fn wrong_message(
     if matches!(send.ret, Some((t, Ret::Refused(_))) if t <= time) {
         return Some("delivery.refused-leaves-nothing");
     }
-    if spec.profile.capacity == Capacity::Zero {
+    if spec.profile.capacity == Capacity::Zero || spec.profile.distribution == Distribution::Latest
+    {
         return None;
     }
     Some(match spec.profile.order {
@@ -86,6 +95,41 @@ fn wrong_message(
         Order::Priority => "order.priority",
         Order::Unordered => return None,
     })
+}
+
+/// What is wrong on a broadcast with a receive that did not get what another receiver got, or with
+/// a send that is held by a receiver which has closed.
+fn broadcast(
+    spec: &Spec,
+    history: &History,
+    time: u64,
+    process: Process,
+    op: &Op,
+    allowed: &[(Allowed, RuleId)],
+) -> Option<&'static str> {
+    if spec.profile.distribution != Distribution::ToEach {
+        return None;
+    }
+    let on_it = |o: &&crate::Operation| o.op.link() == op.link();
+    let mut others = history.operations.iter().filter(on_it).filter(|o| o.process != process);
+    match op {
+        Op::Receive { .. } => {
+            let missed = |message: &Message| {
+                let should = Allowed::Return(Ret::Received(*message));
+                allowed.iter().any(|(a, _)| *a == should)
+            };
+            let got =
+                |o: &crate::Operation| matches!(o.ret, Some((_, Ret::Received(m))) if missed(&m));
+            others.any(got).then_some("broadcast.to-each")
+        }
+        Op::Send { .. } => {
+            let closed = |o: &crate::Operation| {
+                matches!(o.op, Op::Close { .. }) && o.ret.is_some_and(|(t, _)| t <= time)
+            };
+            others.any(closed).then_some("broadcast.close-makes-room")
+        }
+        Op::Close { .. } => None,
+    }
 }
 
 /// Whether the process's last call by `time` answered before its deadline.

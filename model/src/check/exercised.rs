@@ -1,8 +1,8 @@
 //! Which properties a history that passed has really put to the test.
 
 use crate::history::History;
-use crate::op::{Op, Refusal, Ret};
-use crate::profile::{Addressing, Profile};
+use crate::op::{Message, Op, Refusal, Ret};
+use crate::profile::{Addressing, Capacity, Profile};
 use crate::rule::{Kind, RuleId, RuleSet};
 
 /// The rules of kind `Property` that the profile claims and that this history, which passed, could
@@ -51,6 +51,11 @@ pub fn exercised(profile: &Profile, history: &History) -> RuleSet {
         "mailbox.own-messages-only" => links > 0 && received.len() > 1,
         "killed.sender.drains" => drained_after_death(history),
         "timeout.never-early" | "timeout.decided-at-deadline" => refused(Refusal::Timeout),
+        "broadcast.to-each" => received.iter().enumerate().any(|(i, (link, message))| {
+            let again = |(l, m): &(u8, Message)| l == link && m.same_name(message);
+            received[..i].iter().any(again)
+        }),
+        "broadcast.close-makes-room" => room_was_made(profile, history),
         other => unreachable!("{other} is a property without a test of what exercises it"),
     };
     RuleId::all()
@@ -58,6 +63,30 @@ pub fn exercised(profile: &Profile, history: &History) -> RuleSet {
         .filter(|r| (r.rule().claimed)(profile))
         .filter(shown)
         .collect()
+}
+
+/// Whether more sends took effect than the buffer holds, of which a receiver that has closed had
+/// received none: it would hold them up if it still counted.
+fn room_was_made(profile: &Profile, history: &History) -> bool {
+    let (Capacity::Bounded(n) | Capacity::AtLeast(n)) = profile.capacity else { return false };
+    let received = |p| {
+        let of =
+            |o: &&crate::Operation| o.process == p && matches!(o.ret, Some((_, Ret::Received(_))));
+        history.operations.iter().any(|o| of(&o))
+    };
+    history.operations.iter().any(|close| {
+        let closes = matches!(close.op, Op::Close { .. }) && !received(close.process);
+        let sent = history.operations.iter().filter(|o| {
+            matches!(o.op, Op::Send { link, .. } if link == close.op.link())
+                && o.process != close.process
+                && matches!(o.ret, Some((_, Ret::Done)))
+        });
+        let after = |o: &crate::Operation| close.ret.is_some_and(|(t, _)| t <= o.call);
+        closes
+            && sent.clone().count() > n as usize
+            && sent.clone().any(|o| !after(o))
+            && sent.clone().any(after)
+    })
 }
 
 /// Whether a receive that began after a process was dead received a message of that process.

@@ -126,6 +126,9 @@ pub fn monitor(profile: &Profile, history: &History, budget: Budget) -> Finding 
 /// Decides by the search over what is inside alone, whatever faster monitor there is: what
 /// monitors are measured against. Links without a buffer have no such search.
 pub fn search_inside(profile: &Profile, history: &History, budget: Budget) -> Finding {
+    if !profile.distribution.is_queue() {
+        return Finding::Unsure(NO_QUEUE);
+    }
     let windows = match Windows::read(profile, history, Timing::Strong) {
         Ok(windows) => windows,
         Err(Unreadable::Outside(why)) => return Finding::Unsure(why),
@@ -139,12 +142,18 @@ pub fn search_inside(profile: &Profile, history: &History, budget: Budget) -> Fi
     decided.unwrap_or(Finding::Legal)
 }
 
+/// Why broadcasts and state cells are left to the search over the model.
+const NO_QUEUE: &str = "monitors know queues only";
+
 pub(super) fn decide(
     profile: &Profile,
     history: &History,
     timing: Timing,
     budget: Budget,
 ) -> Finding {
+    if !profile.distribution.is_queue() {
+        return Finding::Unsure(NO_QUEUE);
+    }
     let windows = match Windows::read(profile, history, timing) {
         Ok(windows) => windows,
         Err(Unreadable::Outside(why)) => return Finding::Unsure(why),

@@ -2,7 +2,7 @@
 //! so that a rule reads as a sentence of guards with `?` between them, and its effect at the end.
 
 use crate::op::{Message, Mode, Op, Process, Refusal, Ret};
-use crate::profile::{Addressing, Capacity, Notice, Order, Profile, Size};
+use crate::profile::{Addressing, Capacity, Distribution, Notice, Order, Profile, Size};
 use crate::rule::Outcomes;
 use crate::state::{Call, Link, ProcessSet, State, Waiting};
 
@@ -96,9 +96,15 @@ impl<'a> At<'a> {
 
     // Buffering.
 
-    /// How many messages wait where this send would put its own.
+    /// How many messages wait where this send would put its own: on a broadcast, for the receiver
+    /// that is furthest behind.
     fn occupancy(&self, send: Send) -> usize {
-        self.link(send.link).queue.iter().filter(|w| self.same_place(w, send)).count()
+        let link = self.link(send.link);
+        if self.profile.distribution == Distribution::ToEach {
+            let behind = |p| link.queue.iter().filter(|w| w.to == Some(p)).count();
+            return link.receivers.iter().map(behind).max().unwrap_or(0);
+        }
+        link.queue.iter().filter(|w| self.same_place(w, send)).count()
     }
 
     /// Whether a waiting message lies in the queue that `send` goes to: on a direct link every
@@ -301,9 +307,24 @@ impl<'a> At<'a> {
 
     /// The message is placed in the buffer, and the sender goes on.
     pub fn places(&self, send: Send) -> Outcomes {
+        if self.profile.distribution == Distribution::ToEach {
+            return self.places_for_each(send);
+        }
         let mut next = self.state.clone();
         let waiting = Waiting { message: send.message, to: send.to };
         next.links[send.link as usize].queue.push(waiting);
+        next.set(self.process, Call::Returning(Ret::Done));
+        Some(vec![next])
+    }
+
+    /// A copy of the message is placed for every receiver that holds an end, and the sender goes
+    /// on.
+    pub fn places_for_each(&self, send: Send) -> Outcomes {
+        let mut next = self.state.clone();
+        let link = &mut next.links[send.link as usize];
+        for receiver in link.receivers.iter() {
+            link.queue.push(Waiting { message: send.message, to: Some(receiver) });
+        }
         next.set(self.process, Call::Returning(Ret::Done));
         Some(vec![next])
     }

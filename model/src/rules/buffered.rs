@@ -3,12 +3,12 @@
 
 use super::at::At;
 use crate::op::{Mode, Refusal};
-use crate::profile::{Capacity, Profile};
+use crate::profile::{Capacity, Distribution, Profile};
 use crate::rule::{Force::Shall, Kind, Outcomes, Rule};
 use crate::source::Source::{Clause, Statement as S};
 
 fn finite(profile: &Profile) -> bool {
-    matches!(profile.capacity, Capacity::Bounded(_) | Capacity::AtLeast(_))
+    buffered(profile) && matches!(profile.capacity, Capacity::Bounded(_) | Capacity::AtLeast(_))
 }
 
 fn unbounded(profile: &Profile) -> bool {
@@ -16,7 +16,7 @@ fn unbounded(profile: &Profile) -> bool {
 }
 
 fn buffered(profile: &Profile) -> bool {
-    profile.capacity != Capacity::Zero
+    profile.capacity != Capacity::Zero && profile.distribution != Distribution::Latest
 }
 
 fn accepts(at: &At<'_>, mode: Mode) -> Outcomes {

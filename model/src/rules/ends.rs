@@ -2,6 +2,7 @@
 //! all of it; the rules cite what governs pipes and queues.
 
 use super::at::At;
+use super::broadcast;
 use crate::op::{Mode, Op, Refusal, Ret};
 use crate::profile::{Notice, Profile};
 use crate::rule::{Force::Shall, Kind, Outcomes, Rule};
@@ -57,6 +58,7 @@ pub(super) const RULES: &[Rule] = &[
             for next in &mut outcomes {
                 next.links[link as usize].senders.remove(at.process);
                 next.links[link as usize].receivers.remove(at.process);
+                broadcast::let_go(at, &mut next.links[link as usize]);
             }
             Some(outcomes)
         },
@@ -158,6 +160,7 @@ pub(super) const RULES: &[Rule] = &[
                 link.killed.remove(at.process);
                 link.lost_sender |= take_out(&mut link.senders, at);
                 link.lost_receiver |= take_out(&mut link.receivers, at);
+                broadcast::let_go(at, link);
             }
             released.then(|| vec![next])
         },

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use crate::rule::Rule;
 
 pub mod at;
+mod broadcast;
 mod buffered;
+mod cell;
 mod ends;
 mod properties;
 mod rendezvous;
@@ -22,6 +24,8 @@ pub fn all() -> &'static [Rule] {
             size::RULES,
             ends::RULES,
             properties::RULES,
+            broadcast::RULES,
+            cell::RULES,
         ]
         .concat()
     })

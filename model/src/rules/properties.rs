@@ -2,7 +2,7 @@
 //! has broken a rule, and where what it broke is one of these, the verdict says so by name.
 
 use super::at::At;
-use crate::profile::{Addressing, Capacity, Order, Profile};
+use crate::profile::{Addressing, Capacity, Distribution, Order, Profile};
 use crate::rule::{
     Force::{Shall, Should},
     Kind, Outcomes, Rule,
@@ -11,6 +11,11 @@ use crate::source::Source::{self, Clause, Statement as S};
 
 fn no_step(_: &At<'_>) -> Outcomes {
     None
+}
+
+/// A state cell is written over and read again.
+fn cell(profile: &Profile) -> bool {
+    profile.distribution == Distribution::Latest
 }
 
 const fn property(
@@ -28,9 +33,9 @@ pub(super) const RULES: &[Rule] = &[
         "delivery.nothing-lost",
         "A message whose send took effect can be received: it never vanishes.",
         &[S("B1"), S("C2")],
-        |_| true,
+        |p| !cell(p),
     ),
-    property("delivery.once", "No message is received twice.", &[S("N4"), S("C2")], |_| true),
+    property("delivery.once", "No message is received twice.", &[S("N4"), S("C2")], |p| !cell(p)),
     property(
         "delivery.nothing-invented",
         "Nothing is received that nobody sent.",
@@ -41,7 +46,7 @@ pub(super) const RULES: &[Rule] = &[
         "delivery.refused-leaves-nothing",
         "A message whose send was refused or timed out is never received.",
         &[S("Y3"), Clause("POSIX mq_send: on failure no message is queued")],
-        |p| (p.send.nonblocking || p.send.timed) && p.capacity != Capacity::Unbounded,
+        |p| (p.send.nonblocking || p.send.timed) && p.capacity != Capacity::Unbounded && !cell(p),
     ),
     property(
         "message.bytes-kept",
@@ -59,19 +64,19 @@ pub(super) const RULES: &[Rule] = &[
         "order.fifo",
         "Messages leave in the order in which they entered, whoever sent them.",
         &[S("B1"), Clause("POSIX mq_receive: the oldest of the highest priority")],
-        |p| p.order == Order::Fifo && p.capacity != Capacity::Zero,
+        |p| p.order == Order::Fifo && p.capacity != Capacity::Zero && !cell(p),
     ),
     property(
         "order.per-sender",
         "The messages of one sender leave in the order in which it sent them.",
         &[S("B1")],
-        |p| p.order == Order::PerSender && p.capacity != Capacity::Zero,
+        |p| p.order == Order::PerSender && p.capacity != Capacity::Zero && !cell(p),
     ),
     property(
         "order.priority",
         "Messages of higher priority leave first; within a priority, in the order they entered.",
         &[Clause("POSIX mq_send, mq_receive: priority, then first in, first out")],
-        |p| p.order == Order::Priority,
+        |p| p.order == Order::Priority && !cell(p),
     ),
     property(
         "direct.only-between-the-named",
@@ -90,7 +95,7 @@ pub(super) const RULES: &[Rule] = &[
         "timeout.never-early",
         "No timed call returns `timeout` before its deadline.",
         &[Clause("POSIX mq_timedsend, mq_timedreceive: until the specified timeout expires")],
-        |p| p.send.timed || p.receive.timed,
+        |p| (p.send.timed || p.receive.timed) && !cell(p),
     ),
     Rule {
         force: Should,
@@ -99,7 +104,7 @@ pub(super) const RULES: &[Rule] = &[
             "A timed call that returns `timeout` could not have been served at its deadline, or \
              at some moment after it.",
             &[Clause("POSIX mq_timedreceive: no timeout if a message can be removed")],
-            |p| p.send.timed || p.receive.timed,
+            |p| (p.send.timed || p.receive.timed) && !cell(p),
         )
     },
 ];

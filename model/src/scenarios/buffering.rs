@@ -219,7 +219,8 @@ fn race(family: &mut Family) {
         }
     }
     for receiver in senders..senders + receivers {
-        for _ in 0..2 * senders {
+        let copies = if family.profile.distribution.is_queue() { 1 } else { receivers };
+        for _ in 0..2 * senders * copies {
             s.receive(receiver, family.receive());
         }
     }

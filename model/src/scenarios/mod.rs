@@ -1,13 +1,15 @@
 //! The standard scenarios: for a profile, small programs that between them lead a link to every
 //! rule it claims.
 
+mod broadcast;
 mod buffering;
+mod cell;
 mod ends;
 mod messages;
 mod rendezvous;
 
 use crate::op::Mode;
-use crate::profile::{Capacity, Holders, Modes, Profile};
+use crate::profile::{Capacity, Distribution, Holders, Modes, Profile};
 use crate::scenario::{Scenario, ScenarioBuilder};
 
 /// A scenario, and the rules for whose sake it is there.
@@ -25,10 +27,13 @@ pub struct Standard {
 /// that the profile does not offer.
 pub fn standard(profile: &Profile) -> Vec<Standard> {
     let mut family = Family { profile: *profile, scenarios: Vec::new() };
-    if profile.capacity == Capacity::Zero {
-        rendezvous::add(&mut family);
-    } else {
-        buffering::add(&mut family);
+    match (profile.distribution, profile.capacity) {
+        (Distribution::Latest, _) => cell::add(&mut family),
+        (_, Capacity::Zero) => rendezvous::add(&mut family),
+        _ => buffering::add(&mut family),
+    }
+    if profile.distribution == Distribution::ToEach {
+        broadcast::add(&mut family);
     }
     messages::add(&mut family);
     ends::add(&mut family);

@@ -4,17 +4,13 @@ use std::process::ExitCode;
 
 use async_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
 use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
 };
-use ipc_model::{Capacity, Modes, Process, Profile};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
+use ipc_model::{Capacity, Modes, Profile};
 
 struct AsyncChannel;
-
-#[derive(Clone)]
-struct Tx(Sender<Vec<u8>>);
-
-#[derive(Clone)]
-struct Rx(Receiver<Vec<u8>>);
 
 impl Adapter for AsyncChannel {
     fn name(&self) -> String {
@@ -30,6 +26,7 @@ impl Adapter for AsyncChannel {
             let untimed = Modes { blocking: true, nonblocking: true, timed: false };
             let profile = Profile { send: untimed, receive: untimed, ..Profile::mailbox(capacity) };
             Claim::between_threads(link, profile)
+                .with_futures(Cancelling::UNDOCUMENTED)
                 .documented("crate docs: many producers and consumers, one of whom gets a message")
                 .documented("crate docs: closed once all senders or all receivers are dropped")
                 .documented("crate docs: what remains can still be received after that")
@@ -50,39 +47,46 @@ impl Adapter for AsyncChannel {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (sender, receiver) = match link {
-            "unbounded" => unbounded(),
-            "bounded-1" => bounded(1),
-            _ => bounded(2),
+        let (tx, rx) = match capacity(link)? {
+            None => unbounded(),
+            Some(n) => bounded(n),
         };
-        Ok(Handles::boxed(Supply::clones(Tx(sender)), Supply::clones(Rx(receiver))))
+        Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = match capacity(link)? {
+            None => unbounded(),
+            Some(n) => bounded(n),
+        };
+        let send =
+            async |tx: &mut Sender<_>, bytes| tx.send(bytes).await.map_err(|_| Failure::Closed);
+        let receive = async |rx: &mut Receiver<_>| rx.recv().await.map_err(|_| Failure::Closed);
+        let senders = Futures::default().sender(tx.clone(), send).sender(tx, send);
+        Ok(senders.receiver(rx.clone(), receive).receiver(rx, receive))
     }
 }
 
-impl Endpoint for Tx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.send_blocking(parcel.bytes.into()).map_err(|_| Failure::Closed)
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.try_send(parcel.bytes.into()).map_err(|e| match e {
-            TrySendError::Full(_) => Failure::Full,
-            TrySendError::Closed(_) => Failure::Closed,
+fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
+    Sends::through(end)
+        .blocking(|end, bytes| end.send_blocking(bytes.into()).map_err(|_| Failure::Closed))
+        .nonblocking(|end, bytes| {
+            end.try_send(bytes.into()).map_err(|e| match e {
+                TrySendError::Full(_) => Failure::Full,
+                TrySendError::Closed(_) => Failure::Closed,
+            })
         })
-    }
 }
 
-impl Endpoint for Rx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.recv_blocking().map(Delivery::from).map_err(|_| Failure::Closed)
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.try_recv().map(Delivery::from).map_err(|e| match e {
-            TryRecvError::Empty => Failure::Empty,
-            TryRecvError::Closed => Failure::Closed,
+fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
+    Receives::through(end)
+        .blocking(|end| end.recv_blocking().map_err(|_| Failure::Closed))
+        .nonblocking(|end| {
+            end.try_recv().map_err(|e| match e {
+                TryRecvError::Empty => Failure::Empty,
+                TryRecvError::Closed => Failure::Closed,
+            })
         })
-    }
 }
 
 fn main() -> ExitCode {

@@ -1,24 +1,16 @@
 //! `crossbeam-channel` as an adapter.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use crossbeam_channel::{
     Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded,
     unbounded,
 };
-use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
-};
-use ipc_model::{Capacity, Process, Profile};
+use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_model::{Capacity, Profile};
 
 struct Crossbeam;
-
-#[derive(Clone)]
-struct Tx(Sender<Vec<u8>>);
-
-#[derive(Clone)]
-struct Rx(Receiver<Vec<u8>>);
 
 impl Adapter for Crossbeam {
     fn name(&self) -> String {
@@ -48,58 +40,46 @@ impl Adapter for Crossbeam {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (sender, receiver) = match link {
-            "unbounded" => unbounded(),
-            "bounded-1" => bounded(1),
-            "bounded-2" => bounded(2),
-            _ => bounded(0),
+        let (tx, rx) = match capacity(link)? {
+            None => unbounded(),
+            Some(n) => bounded(n),
         };
-        Ok(Handles::boxed(Supply::clones(Tx(sender)), Supply::clones(Rx(receiver))))
+        Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
     }
 }
 
-impl Endpoint for Tx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.send(parcel.bytes.into()).map_err(|_| Failure::Closed)
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.try_send(parcel.bytes.into()).map_err(|e| match e {
-            TrySendError::Full(_) => Failure::Full,
-            TrySendError::Disconnected(_) => Failure::Closed,
+fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
+    Sends::through(end)
+        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
+        .nonblocking(|end, bytes| {
+            end.try_send(bytes.into()).map_err(|e| match e {
+                TrySendError::Full(_) => Failure::Full,
+                TrySendError::Disconnected(_) => Failure::Closed,
+            })
         })
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        self.0.send_timeout(parcel.bytes.into(), timeout).map_err(|e| match e {
-            SendTimeoutError::Timeout(_) => Failure::Timeout,
-            SendTimeoutError::Disconnected(_) => Failure::Closed,
+        .timed(|end, bytes, timeout| {
+            end.send_timeout(bytes.into(), timeout).map_err(|e| match e {
+                SendTimeoutError::Timeout(_) => Failure::Timeout,
+                SendTimeoutError::Disconnected(_) => Failure::Closed,
+            })
         })
-    }
 }
 
-impl Endpoint for Rx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.recv().map(Delivery::from).map_err(|_| Failure::Closed)
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.try_recv().map(Delivery::from).map_err(|e| match e {
-            TryRecvError::Empty => Failure::Empty,
-            TryRecvError::Disconnected => Failure::Closed,
+fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
+    Receives::through(end)
+        .blocking(|end| end.recv().map_err(|_| Failure::Closed))
+        .nonblocking(|end| {
+            end.try_recv().map_err(|e| match e {
+                TryRecvError::Empty => Failure::Empty,
+                TryRecvError::Disconnected => Failure::Closed,
+            })
         })
-    }
-
-    fn receive_timeout(
-        &mut self,
-        _: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        self.0.recv_timeout(timeout).map(Delivery::from).map_err(|e| match e {
-            RecvTimeoutError::Timeout => Failure::Timeout,
-            RecvTimeoutError::Disconnected => Failure::Closed,
+        .timed(|end, timeout| {
+            end.recv_timeout(timeout).map_err(|e| match e {
+                RecvTimeoutError::Timeout => Failure::Timeout,
+                RecvTimeoutError::Disconnected => Failure::Closed,
+            })
         })
-    }
 }
 
 fn main() -> ExitCode {

@@ -4,20 +4,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
-use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
-};
-use ipc_model::{Capacity, Modes, Notice, Process, Profile};
+use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_model::{Capacity, Modes, Notice, Profile};
 
 struct CrossbeamQueue;
-
-/// Either end of a bounded queue: they are the same.
-#[derive(Clone)]
-struct Array(Arc<ArrayQueue<Vec<u8>>>);
-
-/// Either end of an unbounded queue.
-#[derive(Clone)]
-struct Seg(Arc<SegQueue<Vec<u8>>>);
 
 impl Adapter for CrossbeamQueue {
     fn name(&self) -> String {
@@ -56,33 +47,22 @@ impl Adapter for CrossbeamQueue {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        if link == "unbounded" {
-            let queue = Seg(Arc::default());
-            return Ok(Handles::boxed(Supply::clones(queue.clone()), Supply::clones(queue)));
-        }
-        let queue = Array(Arc::new(ArrayQueue::new(if link == "bounded-1" { 1 } else { 2 })));
-        Ok(Handles::boxed(Supply::clones(queue.clone()), Supply::clones(queue)))
-    }
-}
-
-impl Endpoint for Array {
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.push(parcel.bytes.into()).map_err(|_| Failure::Full)
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.pop().map(Delivery::from).ok_or(Failure::Empty)
-    }
-}
-
-impl Endpoint for Seg {
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.push(parcel.bytes.into());
-        Ok(())
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.pop().map(Delivery::from).ok_or(Failure::Empty)
+        let Some(capacity) = capacity(link)? else {
+            let queue = Arc::new(SegQueue::<Vec<u8>>::new());
+            let sender = Sends::through(Arc::clone(&queue)).nonblocking(|queue, bytes| {
+                queue.push(bytes.into());
+                Ok(())
+            });
+            let receiver =
+                Receives::through(queue).nonblocking(|queue| queue.pop().ok_or(Failure::Empty));
+            return Ok(Handles::boxed(Supply::clones(sender), Supply::clones(receiver)));
+        };
+        let queue = Arc::new(ArrayQueue::<Vec<u8>>::new(capacity));
+        let sender = Sends::through(Arc::clone(&queue))
+            .nonblocking(|queue, bytes| queue.push(bytes.into()).map_err(|_| Failure::Full));
+        let receiver =
+            Receives::through(queue).nonblocking(|queue| queue.pop().ok_or(Failure::Empty));
+        Ok(Handles::boxed(Supply::clones(sender), Supply::clones(receiver)))
     }
 }
 

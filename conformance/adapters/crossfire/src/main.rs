@@ -1,26 +1,19 @@
 //! `crossfire` as an adapter.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use crossfire::{
-    BlockingRxTrait, BlockingTxTrait, RecvTimeoutError, SendTimeoutError, TryRecvError,
-    TrySendError, mpmc, mpsc, spsc,
+    BlockingRxTrait, BlockingTxTrait, MAsyncRx, MAsyncTx, RecvTimeoutError, SendTimeoutError,
+    TryRecvError, TrySendError, mpmc, mpsc, spsc,
 };
 use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
 };
-use ipc_model::{Capacity, Holders, Process, Profile};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
+use ipc_model::{Capacity, Holders, Profile};
 
 struct Crossfire;
-
-/// A sending end, of one sender or of many.
-#[derive(Clone)]
-struct Tx<S>(S);
-
-/// A receiving end, of one receiver or of many.
-#[derive(Clone)]
-struct Rx<R>(R);
 
 impl Adapter for Crossfire {
     fn name(&self) -> String {
@@ -51,17 +44,26 @@ impl Adapter for Crossfire {
                 claim("unbounded", Capacity::Unbounded).documented("unbounded_blocking: no bound");
             [unbounded, bounded("bounded-1", 1), bounded("bounded-2", 2)]
         };
+        // Of the others the asynchronous ends are other types with the same algorithm.
+        let with_futures = |claim: Claim| {
+            if claim.profile.capacity == Capacity::Unbounded {
+                return claim;
+            }
+            claim
+                .with_futures(Cancelling { send: false, receive: true })
+                .documented("crate docs, Async compatibility: recv is cancellation-safe")
+                .documented("crate docs, Async compatibility: of a dropped send nothing is known")
+        };
         [
             claims("spsc", Holders::One, Holders::One),
             claims("mpsc", Holders::Many, Holders::One),
-            claims("mpmc", Holders::Many, Holders::Many),
+            claims("mpmc", Holders::Many, Holders::Many).map(with_futures),
         ]
         .concat()
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let size = link.rsplit_once('-').and_then(|(_, size)| size.parse().ok());
-        Ok(match (&link[..4], size) {
+        Ok(match (&link[..4], capacity(link)?) {
             ("spsc", None) => spsc(spsc::unbounded_blocking()),
             ("spsc", Some(size)) => spsc(spsc::bounded_blocking(size)),
             ("mpsc", None) => mpsc(mpsc::unbounded_blocking()),
@@ -70,74 +72,71 @@ impl Adapter for Crossfire {
             (_, Some(size)) => mpmc(mpmc::bounded_blocking(size)),
         })
     }
-}
 
-fn spsc<S, R>((sender, receiver): (S, R)) -> Box<dyn Created>
-where
-    S: BlockingTxTrait<Vec<u8>> + Send + 'static,
-    R: BlockingRxTrait<Vec<u8>> + Send + 'static,
-{
-    Handles::boxed(Supply::one(Tx(sender)), Supply::one(Rx(receiver)))
-}
-
-fn mpsc<S, R>((sender, receiver): (S, R)) -> Box<dyn Created>
-where
-    S: BlockingTxTrait<Vec<u8>> + Send + Clone + 'static,
-    R: BlockingRxTrait<Vec<u8>> + Send + 'static,
-{
-    Handles::boxed(Supply::clones(Tx(sender)), Supply::one(Rx(receiver)))
-}
-
-fn mpmc<S, R>((sender, receiver): (S, R)) -> Box<dyn Created>
-where
-    S: BlockingTxTrait<Vec<u8>> + Send + Clone + 'static,
-    R: BlockingRxTrait<Vec<u8>> + Send + Clone + 'static,
-{
-    Handles::boxed(Supply::clones(Tx(sender)), Supply::clones(Rx(receiver)))
-}
-
-impl<S: BlockingTxTrait<Vec<u8>> + Send> Endpoint for Tx<S> {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.send(parcel.bytes.into()).map_err(|_| Failure::Closed)
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = mpmc::bounded_async(capacity(link)?.ok_or(Failure::Unsupported)?);
+        let send =
+            async |tx: &mut MAsyncTx<_>, bytes| tx.send(bytes).await.map_err(|_| Failure::Closed);
+        let receive = async |rx: &mut MAsyncRx<_>| rx.recv().await.map_err(|_| Failure::Closed);
+        let senders = Futures::default().sender(tx.clone(), send).sender(tx, send);
+        Ok(senders.receiver(rx.clone(), receive).receiver(rx, receive))
     }
+}
 
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.try_send(parcel.bytes.into()).map_err(|e| match e {
-            TrySendError::Full(_) => Failure::Full,
-            TrySendError::Disconnected(_) => Failure::Closed,
+fn spsc<S: Sender, R: Receiver>((tx, rx): (S, R)) -> Box<dyn Created> {
+    Handles::boxed(Supply::one(sender(tx)), Supply::one(receiver(rx)))
+}
+
+fn mpsc<S: Sender + Clone, R: Receiver>((tx, rx): (S, R)) -> Box<dyn Created> {
+    Handles::boxed(Supply::clones(sender(tx)), Supply::one(receiver(rx)))
+}
+
+fn mpmc<S: Sender + Clone, R: Receiver + Clone>((tx, rx): (S, R)) -> Box<dyn Created> {
+    Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx)))
+}
+
+/// A sending end, of one sender or of many.
+trait Sender: BlockingTxTrait<Vec<u8>> + Send + 'static {}
+
+impl<S: BlockingTxTrait<Vec<u8>> + Send + 'static> Sender for S {}
+
+/// A receiving end, of one receiver or of many.
+trait Receiver: BlockingRxTrait<Vec<u8>> + Send + 'static {}
+
+impl<R: BlockingRxTrait<Vec<u8>> + Send + 'static> Receiver for R {}
+
+fn sender<S: Sender>(end: S) -> Sends<S> {
+    Sends::through(end)
+        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
+        .nonblocking(|end, bytes| {
+            end.try_send(bytes.into()).map_err(|e| match e {
+                TrySendError::Full(_) => Failure::Full,
+                TrySendError::Disconnected(_) => Failure::Closed,
+            })
         })
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        self.0.send_timeout(parcel.bytes.into(), timeout).map_err(|e| match e {
-            SendTimeoutError::Timeout(_) => Failure::Timeout,
-            SendTimeoutError::Disconnected(_) => Failure::Closed,
+        .timed(|end, bytes, timeout| {
+            end.send_timeout(bytes.into(), timeout).map_err(|e| match e {
+                SendTimeoutError::Timeout(_) => Failure::Timeout,
+                SendTimeoutError::Disconnected(_) => Failure::Closed,
+            })
         })
-    }
 }
 
-impl<R: BlockingRxTrait<Vec<u8>> + Send> Endpoint for Rx<R> {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.recv().map(Delivery::from).map_err(|_| Failure::Closed)
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.try_recv().map(Delivery::from).map_err(|e| match e {
-            TryRecvError::Empty => Failure::Empty,
-            TryRecvError::Disconnected => Failure::Closed,
+fn receiver<R: Receiver>(end: R) -> Receives<R> {
+    Receives::through(end)
+        .blocking(|end| end.recv().map_err(|_| Failure::Closed))
+        .nonblocking(|end| {
+            end.try_recv().map_err(|e| match e {
+                TryRecvError::Empty => Failure::Empty,
+                TryRecvError::Disconnected => Failure::Closed,
+            })
         })
-    }
-
-    fn receive_timeout(
-        &mut self,
-        _: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        self.0.recv_timeout(timeout).map(Delivery::from).map_err(|e| match e {
-            RecvTimeoutError::Timeout => Failure::Timeout,
-            RecvTimeoutError::Disconnected => Failure::Closed,
+        .timed(|end, timeout| {
+            end.recv_timeout(timeout).map_err(|e| match e {
+                RecvTimeoutError::Timeout => Failure::Timeout,
+                RecvTimeoutError::Disconnected => Failure::Closed,
+            })
         })
-    }
 }
 
 fn main() -> ExitCode {

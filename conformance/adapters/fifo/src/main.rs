@@ -1,7 +1,6 @@
 //! FIFOs as an adapter: pipes with a path, which carry frames.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Error, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use ipc_conformance::adapter::{
     Adapter, Address, Claim, Created, Delivery, Endpoint, Failure, Parcel, Place, Role, ends,
 };
 use ipc_conformance::descriptors::until;
+use ipc_conformance::frames::{self, HEADER};
 use ipc_model::{Capacity, Holders, Notice, Process, Profile, Size};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::PollFlags;
@@ -23,9 +23,6 @@ const PIPE_SIZE: i32 = 4096;
 /// The largest message: a frame of at most 4096 bytes, `PIPE_BUF`, is written whole or not at
 /// all, whoever else writes.
 const LARGEST: usize = 4096 / 4 - HEADER;
-
-/// The length of the message, in front of it.
-const HEADER: usize = size_of::<u16>();
 
 struct Fifo;
 
@@ -142,31 +139,13 @@ impl End {
     }
 }
 
-/// Writes the message, whole or not at all.
 fn write(mut pipe: &File, bytes: &[u8]) -> Result<(), Failure> {
-    if bytes.len() > LARGEST {
-        return Err(Failure::TooBig);
-    }
-    let frame = [&(bytes.len() as u16).to_ne_bytes(), bytes].concat();
-    pipe.write_all(&frame).map_err(|error| failure(error, Failure::Full))
+    frames::write(&mut pipe, bytes, LARGEST, Failure::Full)
 }
 
-/// Reads one message; the rest of its frame has come with the length.
 fn read(end: &End, mut pipe: &File) -> Result<Delivery, Failure> {
-    let mut length = [0; HEADER];
-    pipe.read_exact(&mut length).map_err(|error| failure(error, Failure::Empty))?;
-    let mut bytes = vec![0; u16::from_ne_bytes(length).into()];
-    (&end.waiting).read_exact(&mut bytes).map_err(Failure::other)?;
-    Ok(bytes.into())
-}
-
-/// What an error means, where having to wait means `busy`.
-fn failure(error: Error, busy: Failure) -> Failure {
-    match error.kind() {
-        ErrorKind::WouldBlock => busy,
-        ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => Failure::Closed,
-        _ => Failure::other(error),
-    }
+    let length = frames::length(&mut pipe, Failure::Empty)?;
+    frames::rest(&mut &end.waiting, length).map(Delivery::from)
 }
 
 impl Endpoint for Tx {

@@ -1,24 +1,19 @@
 //! `flume` as an adapter.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use flume::{
     Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded,
     unbounded,
 };
 use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
 };
-use ipc_model::{Capacity, Process, Profile};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
+use ipc_model::{Capacity, Profile};
 
 struct Flume;
-
-#[derive(Clone)]
-struct Tx(Sender<Vec<u8>>);
-
-#[derive(Clone)]
-struct Rx(Receiver<Vec<u8>>);
 
 impl Adapter for Flume {
     fn name(&self) -> String {
@@ -32,6 +27,7 @@ impl Adapter for Flume {
     fn claims(&self) -> Vec<Claim> {
         let claim = |link: &str, capacity| {
             Claim::between_threads(link, Profile::mailbox(capacity))
+                .with_futures(Cancelling::UNDOCUMENTED)
                 .documented("crate docs: a drop-in replacement for std::sync::mpsc, so FIFO")
                 .documented("Receiver: may be cloned; a message goes to one receiver only")
                 .documented("RecvError: all senders are gone and no messages are waiting")
@@ -54,58 +50,60 @@ impl Adapter for Flume {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (sender, receiver) = match link {
-            "unbounded" => unbounded(),
-            "bounded-1" => bounded(1),
-            "bounded-2" => bounded(2),
-            _ => bounded(0),
+        let (tx, rx) = match capacity(link)? {
+            None => unbounded(),
+            Some(n) => bounded(n),
         };
-        Ok(Handles::boxed(Supply::clones(Tx(sender)), Supply::clones(Rx(receiver))))
+        Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = match capacity(link)? {
+            None => unbounded(),
+            Some(n) => bounded(n),
+        };
+        let send = async |tx: &mut Sender<_>, bytes| {
+            tx.send_async(bytes).await.map_err(|_| Failure::Closed)
+        };
+        let receive =
+            async |rx: &mut Receiver<_>| rx.recv_async().await.map_err(|_| Failure::Closed);
+        let senders = Futures::default().sender(tx.clone(), send).sender(tx, send);
+        Ok(senders.receiver(rx.clone(), receive).receiver(rx, receive))
     }
 }
 
-impl Endpoint for Tx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.send(parcel.bytes.into()).map_err(|_| Failure::Closed)
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.try_send(parcel.bytes.into()).map_err(|e| match e {
-            TrySendError::Full(_) => Failure::Full,
-            TrySendError::Disconnected(_) => Failure::Closed,
+fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
+    Sends::through(end)
+        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
+        .nonblocking(|end, bytes| {
+            end.try_send(bytes.into()).map_err(|e| match e {
+                TrySendError::Full(_) => Failure::Full,
+                TrySendError::Disconnected(_) => Failure::Closed,
+            })
         })
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        self.0.send_timeout(parcel.bytes.into(), timeout).map_err(|e| match e {
-            SendTimeoutError::Timeout(_) => Failure::Timeout,
-            SendTimeoutError::Disconnected(_) => Failure::Closed,
+        .timed(|end, bytes, timeout| {
+            end.send_timeout(bytes.into(), timeout).map_err(|e| match e {
+                SendTimeoutError::Timeout(_) => Failure::Timeout,
+                SendTimeoutError::Disconnected(_) => Failure::Closed,
+            })
         })
-    }
 }
 
-impl Endpoint for Rx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.recv().map(Delivery::from).map_err(|_| Failure::Closed)
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.try_recv().map(Delivery::from).map_err(|e| match e {
-            TryRecvError::Empty => Failure::Empty,
-            TryRecvError::Disconnected => Failure::Closed,
+fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
+    Receives::through(end)
+        .blocking(|end| end.recv().map_err(|_| Failure::Closed))
+        .nonblocking(|end| {
+            end.try_recv().map_err(|e| match e {
+                TryRecvError::Empty => Failure::Empty,
+                TryRecvError::Disconnected => Failure::Closed,
+            })
         })
-    }
-
-    fn receive_timeout(
-        &mut self,
-        _: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        self.0.recv_timeout(timeout).map(Delivery::from).map_err(|e| match e {
-            RecvTimeoutError::Timeout => Failure::Timeout,
-            RecvTimeoutError::Disconnected => Failure::Closed,
+        .timed(|end, timeout| {
+            end.recv_timeout(timeout).map_err(|e| match e {
+                RecvTimeoutError::Timeout => Failure::Timeout,
+                RecvTimeoutError::Disconnected => Failure::Closed,
+            })
         })
-    }
 }
 
 fn main() -> ExitCode {

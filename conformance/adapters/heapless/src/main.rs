@@ -3,16 +3,11 @@
 use std::process::ExitCode;
 
 use heapless::spsc::{Consumer, Producer, Queue};
-use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
-};
-use ipc_model::{Capacity, Holders, Modes, Notice, Process, Profile};
+use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::calls::{Receives, Sends};
+use ipc_model::{Capacity, Holders, Modes, Notice, Profile};
 
 struct Heapless;
-
-struct Tx(Producer<'static, Vec<u8>>);
-
-struct Rx(Consumer<'static, Vec<u8>>);
 
 impl Adapter for Heapless {
     fn name(&self) -> String {
@@ -45,11 +40,8 @@ impl Adapter for Heapless {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (sender, receiver) = match link {
-            "bounded-1" => leaked::<2>(),
-            _ => leaked::<3>(),
-        };
-        Ok(Handles::boxed(Supply::one(Tx(sender)), Supply::one(Rx(receiver))))
+        let (tx, rx) = if link == "bounded-1" { leaked::<2>() } else { leaked::<3>() };
+        Ok(Handles::boxed(Supply::one(sender(tx)), Supply::one(receiver(rx))))
     }
 }
 
@@ -59,16 +51,13 @@ fn leaked<const N: usize>() -> (Producer<'static, Vec<u8>>, Consumer<'static, Ve
     queue.split()
 }
 
-impl Endpoint for Tx {
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.enqueue(parcel.bytes.into()).map_err(|_| Failure::Full)
-    }
+fn sender(end: Producer<'static, Vec<u8>>) -> Sends<Producer<'static, Vec<u8>>> {
+    Sends::through(end)
+        .nonblocking(|end, bytes| end.enqueue(bytes.into()).map_err(|_| Failure::Full))
 }
 
-impl Endpoint for Rx {
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.dequeue().map(Delivery::from).ok_or(Failure::Empty)
-    }
+fn receiver(end: Consumer<'static, Vec<u8>>) -> Receives<Consumer<'static, Vec<u8>>> {
+    Receives::through(end).nonblocking(|end| end.dequeue().ok_or(Failure::Empty))
 }
 
 fn main() -> ExitCode {

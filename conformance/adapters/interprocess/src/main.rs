@@ -1,19 +1,17 @@
 //! `interprocess` as an adapter: local sockets and unnamed pipes, which carry frames.
 
-use std::io::{Error, ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, Stream};
 use interprocess::unnamed_pipe::{self, Recver, Sender};
-use ipc_conformance::adapter::{
-    Adapter, Address, Claim, Created, Delivery, Endpoint, Failure, Parcel, Place, Role,
-};
+use ipc_conformance::adapter::{Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role};
+use ipc_conformance::calls::{Receives, Sends};
 use ipc_conformance::descriptors::Descriptors;
-use ipc_model::{Capacity, Holders, Modes, Notice, Process, Profile, Size};
+use ipc_conformance::frames::{read, write};
+use ipc_model::{Capacity, Holders, Modes, Notice, Profile, Size};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{setsockopt, sockopt};
 
@@ -23,22 +21,7 @@ const LARGEST: usize = 2048;
 /// What is asked for as a socket's buffer: a few messages of the largest size.
 const BUFFER: usize = 4 * LARGEST;
 
-/// The length of the message, in front of it.
-const HEADER: usize = size_of::<u16>();
-
 struct Interprocess;
-
-struct SocketTx(Stream);
-
-struct SocketRx(Stream);
-
-struct PipeTx(Sender);
-
-struct PipeRx(Recver);
-
-type Sockets = Descriptors<SocketTx, SocketRx>;
-
-type Pipes = Descriptors<PipeTx, PipeRx>;
 
 impl Adapter for Interprocess {
     fn name(&self) -> String {
@@ -83,12 +66,12 @@ impl Adapter for Interprocess {
             // They come inheritable, but only their holders are to inherit them.
             fcntl(&sender, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(Failure::other)?;
             fcntl(&receiver, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(Failure::other)?;
-            return Ok(Pipes::boxed(sender, receiver));
+            return Ok(pipes().boxed(sender, receiver));
         }
         let (sender, receiver) = connected(&path(place)).map_err(Failure::other)?;
         let (Stream::UdSocket(sender), Stream::UdSocket(receiver)) = (sender, receiver);
         setsockopt(&sender, sockopt::SndBuf, &BUFFER).map_err(Failure::other)?;
-        Ok(Sockets::boxed(sender, receiver))
+        Ok(sockets().boxed(sender, receiver))
     }
 
     fn connect(
@@ -98,8 +81,8 @@ impl Adapter for Interprocess {
         role: Role,
     ) -> Result<Box<dyn Endpoint>, Failure> {
         match link {
-            "unnamed-pipe" => Pipes::connect(address, role),
-            _ => Sockets::connect(address, role),
+            "unnamed-pipe" => pipes().connect(address, role),
+            _ => sockets().connect(address, role),
         }
     }
 
@@ -121,110 +104,53 @@ fn connected(path: &Path) -> Result<(Stream, Stream), Error> {
     Ok((client, listener.accept()?))
 }
 
-impl From<OwnedFd> for SocketTx {
-    fn from(socket: OwnedFd) -> Self {
-        Self(Stream::UdSocket(socket.into()))
-    }
+fn sockets() -> Descriptors<impl Endpoint, impl Endpoint> {
+    Descriptors::new(
+        |socket| {
+            Sends::through(Stream::UdSocket(socket.into()))
+                .blocking(|socket, bytes| {
+                    socket.set_nonblocking(false).map_err(Failure::other)?;
+                    socket.set_send_timeout(None).map_err(Failure::other)?;
+                    write(socket, bytes, LARGEST, Failure::Full)
+                })
+                .nonblocking(|socket, bytes| {
+                    socket.set_nonblocking(true).map_err(Failure::other)?;
+                    write(socket, bytes, LARGEST, Failure::Full)
+                })
+                .timed(|socket, bytes, timeout| {
+                    socket.set_nonblocking(false).map_err(Failure::other)?;
+                    socket.set_send_timeout(Some(timeout)).map_err(Failure::other)?;
+                    write(socket, bytes, LARGEST, Failure::Timeout)
+                })
+        },
+        |socket| {
+            Receives::through(Stream::UdSocket(socket.into()))
+                .blocking(|socket| {
+                    socket.set_nonblocking(false).map_err(Failure::other)?;
+                    socket.set_recv_timeout(None).map_err(Failure::other)?;
+                    read(socket, Failure::Empty)
+                })
+                .nonblocking(|socket| {
+                    socket.set_nonblocking(true).map_err(Failure::other)?;
+                    read(socket, Failure::Empty)
+                })
+                .timed(|socket, timeout| {
+                    socket.set_nonblocking(false).map_err(Failure::other)?;
+                    socket.set_recv_timeout(Some(timeout)).map_err(Failure::other)?;
+                    read(socket, Failure::Timeout)
+                })
+        },
+    )
 }
 
-impl From<OwnedFd> for SocketRx {
-    fn from(socket: OwnedFd) -> Self {
-        Self(Stream::UdSocket(socket.into()))
-    }
-}
-
-impl From<OwnedFd> for PipeTx {
-    fn from(pipe: OwnedFd) -> Self {
-        Self(pipe.into())
-    }
-}
-
-impl From<OwnedFd> for PipeRx {
-    fn from(pipe: OwnedFd) -> Self {
-        Self(pipe.into())
-    }
-}
-
-/// Writes the message as a frame, where having to wait means `busy`.
-fn write(stream: &mut impl Write, bytes: &[u8], busy: Failure) -> Result<(), Failure> {
-    if bytes.len() > LARGEST {
-        return Err(Failure::TooBig);
-    }
-    let frame = [&(bytes.len() as u16).to_ne_bytes(), bytes].concat();
-    stream.write_all(&frame).map_err(|error| failure(error, busy))
-}
-
-/// Reads one frame; what follows its length has come with it.
-fn read(stream: &mut impl Read, busy: Failure) -> Result<Delivery, Failure> {
-    let mut length = [0; HEADER];
-    stream.read_exact(&mut length).map_err(|error| failure(error, busy))?;
-    let mut bytes = vec![0; u16::from_ne_bytes(length).into()];
-    stream.read_exact(&mut bytes).map_err(Failure::other)?;
-    Ok(bytes.into())
-}
-
-fn failure(error: Error, busy: Failure) -> Failure {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => busy,
-        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => {
-            Failure::Closed
-        }
-        _ => Failure::other(error),
-    }
-}
-
-impl Endpoint for SocketTx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.set_nonblocking(false).map_err(Failure::other)?;
-        self.0.set_send_timeout(None).map_err(Failure::other)?;
-        write(&mut self.0, parcel.bytes, Failure::Full)
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.set_nonblocking(true).map_err(Failure::other)?;
-        write(&mut self.0, parcel.bytes, Failure::Full)
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        self.0.set_nonblocking(false).map_err(Failure::other)?;
-        self.0.set_send_timeout(Some(timeout)).map_err(Failure::other)?;
-        write(&mut self.0, parcel.bytes, Failure::Timeout)
-    }
-}
-
-impl Endpoint for SocketRx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.set_nonblocking(false).map_err(Failure::other)?;
-        self.0.set_recv_timeout(None).map_err(Failure::other)?;
-        read(&mut self.0, Failure::Empty)
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.set_nonblocking(true).map_err(Failure::other)?;
-        read(&mut self.0, Failure::Empty)
-    }
-
-    fn receive_timeout(
-        &mut self,
-        _: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        self.0.set_nonblocking(false).map_err(Failure::other)?;
-        self.0.set_recv_timeout(Some(timeout)).map_err(Failure::other)?;
-        read(&mut self.0, Failure::Timeout)
-    }
-}
-
-impl Endpoint for PipeTx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        write(&mut self.0, parcel.bytes, Failure::Full)
-    }
-}
-
-impl Endpoint for PipeRx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        read(&mut self.0, Failure::Empty)
-    }
+fn pipes() -> Descriptors<impl Endpoint, impl Endpoint> {
+    Descriptors::new(
+        |pipe| {
+            Sends::through(Sender::from(pipe))
+                .blocking(|pipe, bytes| write(pipe, bytes, LARGEST, Failure::Full))
+        },
+        |pipe| Receives::through(Recver::from(pipe)).blocking(|pipe| read(pipe, Failure::Empty)),
+    )
 }
 
 fn main() -> ExitCode {

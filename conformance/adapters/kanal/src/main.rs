@@ -1,21 +1,19 @@
 //! `kanal` as an adapter.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
 };
-use ipc_model::{Capacity, Process, Profile};
-use kanal::{ReceiveErrorTimeout, Receiver, SendErrorTimeout, Sender, bounded, unbounded};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
+use ipc_model::{Capacity, Profile};
+use kanal::{
+    AsyncReceiver, AsyncSender, ReceiveErrorTimeout, Receiver, SendErrorTimeout, Sender, bounded,
+    bounded_async, unbounded, unbounded_async,
+};
 
 struct Kanal;
-
-#[derive(Clone)]
-struct Tx(Sender<Vec<u8>>);
-
-#[derive(Clone)]
-struct Rx(Receiver<Vec<u8>>);
 
 impl Adapter for Kanal {
     fn name(&self) -> String {
@@ -29,6 +27,7 @@ impl Adapter for Kanal {
     fn claims(&self) -> Vec<Claim> {
         let claim = |link: &str, capacity| {
             Claim::between_threads(link, Profile::mailbox(capacity))
+                .with_futures(Cancelling::UNDOCUMENTED)
                 .documented("README: channels of many producers and many consumers, as in CSP")
                 .documented("Sender::len: what waits is a queue")
                 .documented("SendError::ReceiveClosed: all receivers are dropped")
@@ -50,60 +49,58 @@ impl Adapter for Kanal {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (sender, receiver) = match link {
-            "unbounded" => unbounded(),
-            "bounded-1" => bounded(1),
-            "bounded-2" => bounded(2),
-            _ => bounded(0),
+        let (tx, rx) = match capacity(link)? {
+            None => unbounded(),
+            Some(n) => bounded(n),
         };
-        Ok(Handles::boxed(Supply::clones(Tx(sender)), Supply::clones(Rx(receiver))))
+        Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = match capacity(link)? {
+            None => unbounded_async(),
+            Some(n) => bounded_async(n),
+        };
+        let send = async |tx: &mut AsyncSender<_>, bytes| {
+            tx.send(bytes).await.map_err(|_| Failure::Closed)
+        };
+        let receive =
+            async |rx: &mut AsyncReceiver<_>| rx.recv().await.map_err(|_| Failure::Closed);
+        let senders = Futures::default().sender(tx.clone(), send).sender(tx, send);
+        Ok(senders.receiver(rx.clone(), receive).receiver(rx, receive))
     }
 }
 
-impl Endpoint for Tx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.send(parcel.bytes.into()).map_err(|_| Failure::Closed)
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        match self.0.try_send(parcel.bytes.into()) {
+fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
+    Sends::through(end)
+        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
+        .nonblocking(|end, bytes| match end.try_send(bytes.into()) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Full),
             Err(_) => Err(Failure::Closed),
-        }
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        self.0.send_timeout(parcel.bytes.into(), timeout).map_err(|e| match e {
-            SendErrorTimeout::Timeout => Failure::Timeout,
-            SendErrorTimeout::Closed | SendErrorTimeout::ReceiveClosed => Failure::Closed,
         })
-    }
+        .timed(|end, bytes, timeout| {
+            end.send_timeout(bytes.into(), timeout).map_err(|e| match e {
+                SendErrorTimeout::Timeout => Failure::Timeout,
+                SendErrorTimeout::Closed | SendErrorTimeout::ReceiveClosed => Failure::Closed,
+            })
+        })
 }
 
-impl Endpoint for Rx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.recv().map(Delivery::from).map_err(|_| Failure::Closed)
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        match self.0.try_recv() {
-            Ok(Some(bytes)) => Ok(bytes.into()),
+fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
+    Receives::through(end)
+        .blocking(|end| end.recv().map_err(|_| Failure::Closed))
+        .nonblocking(|end| match end.try_recv() {
+            Ok(Some(bytes)) => Ok(bytes),
             Ok(None) => Err(Failure::Empty),
             Err(_) => Err(Failure::Closed),
-        }
-    }
-
-    fn receive_timeout(
-        &mut self,
-        _: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        self.0.recv_timeout(timeout).map(Delivery::from).map_err(|e| match e {
-            ReceiveErrorTimeout::Timeout => Failure::Timeout,
-            ReceiveErrorTimeout::Closed | ReceiveErrorTimeout::SendClosed => Failure::Closed,
         })
-    }
+        .timed(|end, timeout| {
+            end.recv_timeout(timeout).map_err(|e| match e {
+                ReceiveErrorTimeout::Timeout => Failure::Timeout,
+                ReceiveErrorTimeout::Closed | ReceiveErrorTimeout::SendClosed => Failure::Closed,
+            })
+        })
 }
 
 fn main() -> ExitCode {

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use ipc_conformance::adapter::{Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role};
-use ipc_model::{Addressing, Capacity, Holders, Modes, Notice, Order, Profile, Size, Spec, mutant};
+use ipc_model::{
+    Addressing, Capacity, Distribution, Holders, Modes, Notice, Order, Profile, Size, Spec, mutant,
+};
 use server::{Local, Remote, System};
 
 /// All links of one scenario live in one system, so that a mutant can mix them up.
@@ -51,6 +53,23 @@ fn specifications() -> Vec<(String, Spec)> {
             Profile { addressing: Addressing::Symmetric, senders: one, receivers: one, ..bounded },
         ),
         ("asymmetric", Profile { addressing: Addressing::Asymmetric, receivers: one, ..bounded }),
+        ("broadcast-2", Profile { distribution: Distribution::ToEach, ..bounded }),
+        (
+            "broadcast-unbounded",
+            Profile { distribution: Distribution::ToEach, ..Profile::mailbox(Capacity::Unbounded) },
+        ),
+        (
+            "cell",
+            Profile {
+                distribution: Distribution::Latest,
+                receive: Modes { blocking: false, nonblocking: true, timed: false },
+                sender_closed: silent,
+                receiver_closed: silent,
+                sender_killed: Some(silent),
+                receiver_killed: Some(silent),
+                ..Profile::mailbox(Capacity::Bounded(1))
+            },
+        ),
         (
             "try-only",
             Profile {

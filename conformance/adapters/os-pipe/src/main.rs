@@ -1,28 +1,19 @@
 //! `os_pipe` as an adapter: a byte stream that carries frames.
 
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
-use ipc_conformance::adapter::{
-    Adapter, Address, Claim, Created, Delivery, Endpoint, Failure, Parcel, Place, Role,
-};
+use ipc_conformance::adapter::{Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role};
+use ipc_conformance::calls::{Receives, Sends};
 use ipc_conformance::descriptors::Descriptors;
-use ipc_model::{Capacity, Holders, Modes, Notice, Process, Profile, Size};
+use ipc_conformance::frames;
+use ipc_model::{Capacity, Holders, Modes, Notice, Profile, Size};
 use os_pipe::{PipeReader, PipeWriter};
 
 /// The largest message: a frame of at most 4096 bytes, `PIPE_BUF`, is written whole, whoever else
 /// writes.
-const LARGEST: usize = 4096 - HEADER;
-
-/// The length of the message, in front of it.
-const HEADER: usize = size_of::<u16>();
+const LARGEST: usize = 4096 - frames::HEADER;
 
 struct OsPipe;
-
-struct Tx(PipeWriter);
-
-struct Rx(PipeReader);
 
 impl Adapter for OsPipe {
     fn name(&self) -> String {
@@ -57,7 +48,7 @@ impl Adapter for OsPipe {
 
     fn create(&self, _: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
         let (reader, writer) = os_pipe::pipe().map_err(Failure::other)?;
-        Ok(Descriptors::<Tx, Rx>::boxed(writer, reader))
+        Ok(ends().boxed(writer, reader))
     }
 
     fn connect(
@@ -66,46 +57,21 @@ impl Adapter for OsPipe {
         address: &Address,
         role: Role,
     ) -> Result<Box<dyn Endpoint>, Failure> {
-        Descriptors::<Tx, Rx>::connect(address, role)
+        ends().connect(address, role)
     }
 }
 
-impl From<OwnedFd> for Tx {
-    fn from(pipe: OwnedFd) -> Self {
-        Self(pipe.into())
-    }
-}
-
-impl From<OwnedFd> for Rx {
-    fn from(pipe: OwnedFd) -> Self {
-        Self(pipe.into())
-    }
-}
-
-impl Endpoint for Tx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        if parcel.bytes.len() > LARGEST {
-            return Err(Failure::TooBig);
-        }
-        let frame = [&(parcel.bytes.len() as u16).to_ne_bytes(), parcel.bytes].concat();
-        self.0.write_all(&frame).map_err(|error| match error.kind() {
-            ErrorKind::BrokenPipe => Failure::Closed,
-            _ => Failure::other(error),
-        })
-    }
-}
-
-impl Endpoint for Rx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        let mut length = [0; HEADER];
-        self.0.read_exact(&mut length).map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => Failure::Closed,
-            _ => Failure::other(error),
-        })?;
-        let mut bytes = vec![0; u16::from_ne_bytes(length).into()];
-        self.0.read_exact(&mut bytes).map_err(Failure::other)?;
-        Ok(bytes.into())
-    }
+fn ends() -> Descriptors<impl Endpoint, impl Endpoint> {
+    Descriptors::new(
+        |pipe| {
+            Sends::through(PipeWriter::from(pipe))
+                .blocking(|pipe, bytes| frames::write(pipe, bytes, LARGEST, Failure::Full))
+        },
+        |pipe| {
+            Receives::through(PipeReader::from(pipe))
+                .blocking(|pipe| frames::read(pipe, Failure::Empty))
+        },
+    )
 }
 
 fn main() -> ExitCode {

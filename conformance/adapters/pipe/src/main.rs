@@ -1,16 +1,13 @@
 //! OS pipes as an adapter: a byte stream that carries frames, and the packet mode of Linux.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::os::fd::BorrowedFd;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use ipc_conformance::adapter::{
-    Adapter, Address, Claim, Created, Delivery, Endpoint, Failure, Parcel, Place, Role,
-};
-use ipc_conformance::descriptors::{Descriptors, until};
-use ipc_model::{Capacity, Holders, Notice, Process, Profile, Size};
-use nix::poll::PollFlags;
+use ipc_conformance::adapter::{Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role};
+use ipc_conformance::descriptors::{Descriptors, PolledReceiver, PolledSender};
+use ipc_conformance::frames::{self, HEADER};
+use ipc_model::{Capacity, Holders, Notice, Profile, Size};
 use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2, retry_on_intr};
 use rustix::pipe::{PIPE_BUF, PipeFlags, fcntl_setpipe_size, pipe_with};
 
@@ -21,21 +18,10 @@ const PIPE_SIZE: usize = 4096;
 /// all, whoever else writes.
 const LARGEST: usize = PIPE_BUF / 4 - HEADER;
 
-/// The length of the message, in front of it.
-const HEADER: usize = size_of::<u16>();
-
 /// Where a pipe is read and written: it has no other place.
 const HERE: u64 = u64::MAX;
 
 struct Pipe;
-
-struct Tx<const PACKETS: bool>(OwnedFd);
-
-struct Rx<const PACKETS: bool>(OwnedFd);
-
-type Frames = Descriptors<Tx<false>, Rx<false>>;
-
-type Packets = Descriptors<Tx<true>, Rx<true>>;
 
 impl Adapter for Pipe {
     fn name(&self) -> String {
@@ -78,10 +64,7 @@ impl Adapter for Pipe {
         let packets = if link == "packets" { PipeFlags::DIRECT } else { PipeFlags::empty() };
         let pipe = pipe_with(PipeFlags::CLOEXEC | packets).map_err(Failure::other)?;
         fcntl_setpipe_size(&pipe.1, PIPE_SIZE).map_err(Failure::other)?;
-        Ok(match link {
-            "packets" => Packets::boxed(pipe.1, pipe.0),
-            _ => Frames::boxed(pipe.1, pipe.0),
-        })
+        Ok(ends(link).boxed(pipe.1, pipe.0))
     }
 
     fn connect(
@@ -90,114 +73,70 @@ impl Adapter for Pipe {
         address: &Address,
         role: Role,
     ) -> Result<Box<dyn Endpoint>, Failure> {
-        match link {
-            "packets" => Packets::connect(address, role),
-            _ => Frames::connect(address, role),
-        }
+        ends(link).connect(address, role)
     }
 }
 
-impl<const PACKETS: bool> From<OwnedFd> for Tx<PACKETS> {
-    fn from(pipe: OwnedFd) -> Self {
-        Self(pipe)
+fn ends(link: &str) -> Descriptors<PolledSender, PolledReceiver> {
+    match link {
+        "packets" => Descriptors::polled(send_packet, receive_packet),
+        _ => Descriptors::polled(send_frame, receive_frame),
     }
 }
 
-impl<const PACKETS: bool> From<OwnedFd> for Rx<PACKETS> {
-    fn from(pipe: OwnedFd) -> Self {
-        Self(pipe)
+fn send_frame(pipe: BorrowedFd<'_>, bytes: &[u8], wait: bool) -> Result<(), Failure> {
+    write(pipe, &frames::frame(bytes, LARGEST)?, wait)
+}
+
+fn send_packet(pipe: BorrowedFd<'_>, bytes: &[u8], wait: bool) -> Result<(), Failure> {
+    match bytes.len() {
+        0 => Err(Failure::WrongSize),
+        1..=PIPE_BUF => write(pipe, bytes, wait),
+        _ => Err(Failure::TooBig),
     }
 }
 
-impl<const PACKETS: bool> Tx<PACKETS> {
-    fn call(&self, bytes: &[u8], flags: ReadWriteFlags) -> Result<(), Failure> {
-        let length = (bytes.len() as u16).to_ne_bytes();
-        match bytes.len() {
-            0 if PACKETS => Err(Failure::WrongSize),
-            1..=PIPE_BUF if PACKETS => self.write(&[bytes], flags),
-            0..=LARGEST if !PACKETS => self.write(&[&length, bytes], flags),
-            _ => Err(Failure::TooBig),
-        }
-    }
+fn receive_frame(pipe: BorrowedFd<'_>, wait: bool) -> Result<Vec<u8>, Failure> {
+    // The rest of a frame has come with its first byte, so only the first read may have to wait.
+    let length = frames::length(&mut Stream { pipe, wait }, Failure::Empty)?;
+    frames::rest(&mut Stream { pipe, wait: true }, length)
+}
 
-    /// Writes the parts as one.
-    fn write(&self, parts: &[&[u8]], flags: ReadWriteFlags) -> Result<(), Failure> {
-        let all: usize = parts.iter().map(|part| part.len()).sum();
-        let parts: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-        match retry_on_intr(|| pwritev2(&self.0, &parts, HERE, flags)) {
-            Ok(written) if written == all => Ok(()),
-            Ok(written) => Err(Failure::Other(format!("{written} of {all} bytes written"))),
-            Err(Errno::AGAIN) => Err(Failure::Full),
-            Err(Errno::PIPE) => Err(Failure::Closed),
-            Err(error) => Err(Failure::other(error)),
-        }
+fn receive_packet(pipe: BorrowedFd<'_>, wait: bool) -> Result<Vec<u8>, Failure> {
+    let mut bytes = vec![0; PIPE_BUF];
+    match (Stream { pipe, wait }).read(&mut bytes) {
+        Ok(0) => return Err(Failure::Closed),
+        Ok(length) => bytes.truncate(length),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Failure::Empty),
+        Err(error) => return Err(Failure::other(error)),
+    }
+    Ok(bytes)
+}
+
+fn flags(wait: bool) -> ReadWriteFlags {
+    if wait { ReadWriteFlags::empty() } else { ReadWriteFlags::NOWAIT }
+}
+
+fn write(pipe: BorrowedFd<'_>, bytes: &[u8], wait: bool) -> Result<(), Failure> {
+    match retry_on_intr(|| pwritev2(pipe, &[IoSlice::new(bytes)], HERE, flags(wait))) {
+        Ok(written) if written == bytes.len() => Ok(()),
+        Ok(written) => Err(Failure::Other(format!("{written} of {} bytes", bytes.len()))),
+        Err(Errno::AGAIN) => Err(Failure::Full),
+        Err(Errno::PIPE) => Err(Failure::Closed),
+        Err(error) => Err(Failure::other(error)),
     }
 }
 
-impl<const PACKETS: bool> Rx<PACKETS> {
-    fn call(&self, flags: ReadWriteFlags) -> Result<Delivery, Failure> {
-        if PACKETS {
-            let mut bytes = vec![0; PIPE_BUF];
-            let length = self.read(&mut bytes, flags)?;
-            bytes.truncate(length);
-            return Ok(bytes.into());
-        }
-        let mut length = [0; HEADER];
-        self.fill(&mut length, flags)?;
-        // The rest of the frame has come with its first byte, so this does not wait.
-        let mut bytes = vec![0; u16::from_ne_bytes(length).into()];
-        self.fill(&mut bytes, ReadWriteFlags::empty())?;
-        Ok(bytes.into())
-    }
-
-    fn fill(&self, buffer: &mut [u8], flags: ReadWriteFlags) -> Result<(), Failure> {
-        if buffer.is_empty() || self.read(buffer, flags)? == buffer.len() {
-            return Ok(());
-        }
-        Err(Failure::other("half a frame"))
-    }
-
-    fn read(&self, buffer: &mut [u8], flags: ReadWriteFlags) -> Result<usize, Failure> {
-        match retry_on_intr(|| preadv2(&self.0, &mut [IoSliceMut::new(buffer)], HERE, flags)) {
-            Ok(0) => Err(Failure::Closed),
-            Ok(length) => Ok(length),
-            Err(Errno::AGAIN) => Err(Failure::Empty),
-            Err(error) => Err(Failure::other(error)),
-        }
-    }
+/// The pipe as a stream to read, which waits or does not.
+struct Stream<'a> {
+    pipe: BorrowedFd<'a>,
+    wait: bool,
 }
 
-impl<const PACKETS: bool> Endpoint for Tx<PACKETS> {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.call(parcel.bytes, ReadWriteFlags::empty())
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.call(parcel.bytes, ReadWriteFlags::NOWAIT)
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        let attempt = || self.call(parcel.bytes, ReadWriteFlags::NOWAIT);
-        until(self.0.as_fd(), PollFlags::POLLOUT, timeout, attempt)
-    }
-}
-
-impl<const PACKETS: bool> Endpoint for Rx<PACKETS> {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.call(ReadWriteFlags::empty())
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.call(ReadWriteFlags::NOWAIT)
-    }
-
-    fn receive_timeout(
-        &mut self,
-        _: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        let attempt = || self.call(ReadWriteFlags::NOWAIT);
-        until(self.0.as_fd(), PollFlags::POLLIN, timeout, attempt)
+impl Read for Stream<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = || preadv2(self.pipe, &mut [IoSliceMut::new(buffer)], HERE, flags(self.wait));
+        Ok(retry_on_intr(read)?)
     }
 }
 

@@ -2,18 +2,13 @@
 
 use std::process::ExitCode;
 
-use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
-};
-use ipc_model::{Capacity, Holders, Modes, Notice, Process, Profile};
+use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_model::{Capacity, Holders, Modes, Notice, Profile};
 use ringbuf::traits::{Consumer, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 struct Ringbuf;
-
-struct Tx(HeapProd<Vec<u8>>);
-
-struct Rx(HeapCons<Vec<u8>>);
 
 impl Adapter for Ringbuf {
     fn name(&self) -> String {
@@ -46,22 +41,18 @@ impl Adapter for Ringbuf {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let ring = HeapRb::new(if link == "bounded-1" { 1 } else { 2 });
-        let (sender, receiver) = ring.split();
-        Ok(Handles::boxed(Supply::one(Tx(sender)), Supply::one(Rx(receiver))))
+        let (tx, rx) = HeapRb::new(capacity(link)?.unwrap_or(1)).split();
+        Ok(Handles::boxed(Supply::one(sender(tx)), Supply::one(receiver(rx))))
     }
 }
 
-impl Endpoint for Tx {
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.try_push(parcel.bytes.into()).map_err(|_| Failure::Full)
-    }
+fn sender(end: HeapProd<Vec<u8>>) -> Sends<HeapProd<Vec<u8>>> {
+    Sends::through(end)
+        .nonblocking(|end, bytes| end.try_push(bytes.into()).map_err(|_| Failure::Full))
 }
 
-impl Endpoint for Rx {
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.try_pop().map(Delivery::from).ok_or(Failure::Empty)
-    }
+fn receiver(end: HeapCons<Vec<u8>>) -> Receives<HeapCons<Vec<u8>>> {
+    Receives::through(end).nonblocking(|end| end.try_pop().ok_or(Failure::Empty))
 }
 
 fn main() -> ExitCode {

@@ -2,17 +2,12 @@
 
 use std::process::ExitCode;
 
-use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
-};
-use ipc_model::{Capacity, Holders, Modes, Notice, Process, Profile};
+use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_model::{Capacity, Holders, Modes, Notice, Profile};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 struct Rtrb;
-
-struct Tx(Producer<Vec<u8>>);
-
-struct Rx(Consumer<Vec<u8>>);
 
 impl Adapter for Rtrb {
     fn name(&self) -> String {
@@ -46,21 +41,17 @@ impl Adapter for Rtrb {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (sender, receiver) = RingBuffer::new(if link == "bounded-1" { 1 } else { 2 });
-        Ok(Handles::boxed(Supply::one(Tx(sender)), Supply::one(Rx(receiver))))
+        let (tx, rx) = RingBuffer::new(capacity(link)?.unwrap_or(1));
+        Ok(Handles::boxed(Supply::one(sender(tx)), Supply::one(receiver(rx))))
     }
 }
 
-impl Endpoint for Tx {
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.push(parcel.bytes.into()).map_err(|_| Failure::Full)
-    }
+fn sender(end: Producer<Vec<u8>>) -> Sends<Producer<Vec<u8>>> {
+    Sends::through(end).nonblocking(|end, bytes| end.push(bytes.into()).map_err(|_| Failure::Full))
 }
 
-impl Endpoint for Rx {
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.pop().map(Delivery::from).map_err(|_| Failure::Empty)
-    }
+fn receiver(end: Consumer<Vec<u8>>) -> Receives<Consumer<Vec<u8>>> {
+    Receives::through(end).nonblocking(|end| end.pop().map_err(|_| Failure::Empty))
 }
 
 fn main() -> ExitCode {

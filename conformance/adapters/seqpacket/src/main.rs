@@ -1,19 +1,13 @@
 //! Unix `SOCK_SEQPACKET` socket pairs as an adapter.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use ipc_conformance::adapter::{
-    Adapter, Address, Claim, Created, Delivery, Endpoint, Failure, Parcel, Place, Role,
-};
-use ipc_conformance::descriptors::{Descriptors, until};
-use ipc_model::{Capacity, Holders, Notice, Process, Profile, Size};
-use nix::errno::Errno;
-use nix::poll::PollFlags;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, recv, send, setsockopt, socketpair, sockopt,
-};
+use ipc_conformance::adapter::{Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role};
+use ipc_conformance::descriptors::Descriptors;
+use ipc_conformance::sockets;
+use ipc_model::{Capacity, Holders, Notice, Profile, Size};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
 
 /// The largest message: as large as the receiver's buffer, beyond which a message is cut off.
 const LARGEST: usize = 2048;
@@ -22,10 +16,6 @@ const LARGEST: usize = 2048;
 const BUFFER: usize = 4 * LARGEST;
 
 struct Seqpacket;
-
-struct Tx(OwnedFd);
-
-struct Rx(OwnedFd);
 
 impl Adapter for Seqpacket {
     fn name(&self) -> String {
@@ -62,7 +52,7 @@ impl Adapter for Seqpacket {
         let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
         let pair = socketpair(AddressFamily::Unix, kind, None, flags).map_err(Failure::other)?;
         setsockopt(&pair.0, sockopt::SndBuf, &BUFFER).map_err(Failure::other)?;
-        Ok(Descriptors::<Tx, Rx>::boxed(pair.0, pair.1))
+        Ok(Descriptors::polled(send, receive).boxed(pair.0, pair.1))
     }
 
     fn connect(
@@ -71,87 +61,21 @@ impl Adapter for Seqpacket {
         address: &Address,
         role: Role,
     ) -> Result<Box<dyn Endpoint>, Failure> {
-        Descriptors::<Tx, Rx>::connect(address, role)
+        Descriptors::polled(send, receive).connect(address, role)
     }
 }
 
-impl From<OwnedFd> for Tx {
-    fn from(socket: OwnedFd) -> Self {
-        Self(socket)
+fn send(socket: BorrowedFd<'_>, bytes: &[u8], wait: bool) -> Result<(), Failure> {
+    match bytes.len() {
+        0 => Err(Failure::WrongSize),
+        1..=LARGEST => sockets::send(socket, bytes, wait),
+        _ => Err(Failure::TooBig),
     }
 }
 
-impl From<OwnedFd> for Rx {
-    fn from(socket: OwnedFd) -> Self {
-        Self(socket)
-    }
-}
-
-impl Tx {
-    fn call(&self, bytes: &[u8], flags: MsgFlags) -> Result<(), Failure> {
-        match bytes.len() {
-            0 => return Err(Failure::WrongSize),
-            1..=LARGEST => {}
-            _ => return Err(Failure::TooBig),
-        }
-        loop {
-            match send(self.0.as_raw_fd(), bytes, flags | MsgFlags::MSG_NOSIGNAL) {
-                Ok(_) => return Ok(()),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Err(Failure::Full),
-                Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(Failure::Closed),
-                Err(error) => return Err(Failure::other(error)),
-            }
-        }
-    }
-}
-
-impl Rx {
-    fn call(&self, flags: MsgFlags) -> Result<Delivery, Failure> {
-        let mut bytes = vec![0; LARGEST];
-        loop {
-            match recv(self.0.as_raw_fd(), &mut bytes, flags) {
-                Ok(0) => return Err(Failure::Closed),
-                Ok(length) => return Ok(bytes[..length].to_vec().into()),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Err(Failure::Empty),
-                Err(error) => return Err(Failure::other(error)),
-            }
-        }
-    }
-}
-
-impl Endpoint for Tx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.call(parcel.bytes, MsgFlags::empty())
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.call(parcel.bytes, MsgFlags::MSG_DONTWAIT)
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        let attempt = || self.call(parcel.bytes, MsgFlags::MSG_DONTWAIT);
-        until(self.0.as_fd(), PollFlags::POLLOUT, timeout, attempt)
-    }
-}
-
-impl Endpoint for Rx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.call(MsgFlags::empty())
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.call(MsgFlags::MSG_DONTWAIT)
-    }
-
-    fn receive_timeout(
-        &mut self,
-        _: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        until(self.0.as_fd(), PollFlags::POLLIN, timeout, || self.call(MsgFlags::MSG_DONTWAIT))
-    }
+fn receive(socket: BorrowedFd<'_>, wait: bool) -> Result<Vec<u8>, Failure> {
+    let bytes = sockets::packet(socket, LARGEST, wait)?;
+    if bytes.is_empty() { Err(Failure::Closed) } else { Ok(bytes) }
 }
 
 fn main() -> ExitCode {

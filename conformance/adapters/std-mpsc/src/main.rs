@@ -5,22 +5,12 @@ use std::sync::mpsc::{
     Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, TrySendError, channel,
     sync_channel,
 };
-use std::time::Duration;
 
-use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
-};
-use ipc_model::{Capacity, Holders, Modes, Process, Profile};
+use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_model::{Capacity, Holders, Modes, Profile};
 
 struct Mpsc;
-
-#[derive(Clone)]
-struct Tx(Sender<Vec<u8>>);
-
-#[derive(Clone)]
-struct SyncTx(SyncSender<Vec<u8>>);
-
-struct Rx(Receiver<Vec<u8>>);
 
 impl Adapter for Mpsc {
     fn name(&self) -> String {
@@ -57,61 +47,49 @@ impl Adapter for Mpsc {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let bound = match link {
-            "unbounded" => {
-                let (sender, receiver) = channel();
-                return Ok(Handles::boxed(Supply::clones(Tx(sender)), Supply::one(Rx(receiver))));
+        Ok(match capacity(link)? {
+            None => {
+                let (tx, rx) = channel();
+                Handles::boxed(Supply::clones(sender(tx)), Supply::one(receiver(rx)))
             }
-            "bounded-1" => 1,
-            "bounded-2" => 2,
-            _ => 0,
-        };
-        let (sender, receiver) = sync_channel(bound);
-        Ok(Handles::boxed(Supply::clones(SyncTx(sender)), Supply::one(Rx(receiver))))
-    }
-}
-
-impl Endpoint for Tx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.send(parcel.bytes.into()).map_err(|_| Failure::Closed)
-    }
-}
-
-impl Endpoint for SyncTx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.send(parcel.bytes.into()).map_err(|_| Failure::Closed)
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.try_send(parcel.bytes.into()).map_err(|e| match e {
-            TrySendError::Full(_) => Failure::Full,
-            TrySendError::Disconnected(_) => Failure::Closed,
+            Some(bound) => {
+                let (tx, rx) = sync_channel(bound);
+                Handles::boxed(Supply::clones(sync_sender(tx)), Supply::one(receiver(rx)))
+            }
         })
     }
 }
 
-impl Endpoint for Rx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.recv().map(Delivery::from).map_err(|_| Failure::Closed)
-    }
+fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
+    Sends::through(end).blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
+}
 
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.try_recv().map(Delivery::from).map_err(|e| match e {
-            TryRecvError::Empty => Failure::Empty,
-            TryRecvError::Disconnected => Failure::Closed,
+fn sync_sender(end: SyncSender<Vec<u8>>) -> Sends<SyncSender<Vec<u8>>> {
+    Sends::through(end)
+        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
+        .nonblocking(|end, bytes| {
+            end.try_send(bytes.into()).map_err(|e| match e {
+                TrySendError::Full(_) => Failure::Full,
+                TrySendError::Disconnected(_) => Failure::Closed,
+            })
         })
-    }
+}
 
-    fn receive_timeout(
-        &mut self,
-        _: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        self.0.recv_timeout(timeout).map(Delivery::from).map_err(|e| match e {
-            RecvTimeoutError::Timeout => Failure::Timeout,
-            RecvTimeoutError::Disconnected => Failure::Closed,
+fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
+    Receives::through(end)
+        .blocking(|end| end.recv().map_err(|_| Failure::Closed))
+        .nonblocking(|end| {
+            end.try_recv().map_err(|e| match e {
+                TryRecvError::Empty => Failure::Empty,
+                TryRecvError::Disconnected => Failure::Closed,
+            })
         })
-    }
+        .timed(|end, timeout| {
+            end.recv_timeout(timeout).map_err(|e| match e {
+                RecvTimeoutError::Timeout => Failure::Timeout,
+                RecvTimeoutError::Disconnected => Failure::Closed,
+            })
+        })
 }
 
 fn main() -> ExitCode {

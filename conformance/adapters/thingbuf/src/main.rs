@@ -1,21 +1,18 @@
 //! `thingbuf` as an adapter.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
 };
-use ipc_model::{Capacity, Holders, Process, Profile};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
+use ipc_model::{Capacity, Holders, Profile};
+use thingbuf::mpsc;
 use thingbuf::mpsc::blocking::{Receiver, Sender, channel};
 use thingbuf::mpsc::errors::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 
 struct Thingbuf;
-
-#[derive(Clone)]
-struct Tx(Sender<Vec<u8>>);
-
-struct Rx(Receiver<Vec<u8>>);
 
 impl Adapter for Thingbuf {
     fn name(&self) -> String {
@@ -31,6 +28,7 @@ impl Adapter for Thingbuf {
             let capacity = Capacity::Bounded(capacity);
             let profile = Profile { receivers: Holders::One, ..Profile::mailbox(capacity) };
             Claim::between_threads(link, profile)
+                .with_futures(Cancelling::UNDOCUMENTED)
                 .documented("ThingBuf: a first-in, first-out structure of fixed capacity")
                 .documented("mpsc: many producers, one consumer; send waits for capacity")
                 .documented("mpsc, Disconnection: what remains is received, then none")
@@ -42,58 +40,58 @@ impl Adapter for Thingbuf {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let capacity = if link == "bounded-1" { 1 } else { 2 };
-        let (sender, receiver) = channel(capacity);
-        Ok(Handles::boxed(Supply::clones(Tx(sender)), Supply::one(Rx(receiver))))
+        let capacity = capacity(link)?.unwrap_or(1);
+        let (tx, rx) = channel(capacity);
+        Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::one(receiver(rx))))
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = mpsc::channel(capacity(link)?.unwrap_or(1));
+        let send = async |tx: &mut mpsc::Sender<Vec<u8>>, bytes| {
+            tx.send(bytes).await.map_err(|_| Failure::Closed)
+        };
+        let receive =
+            async |rx: &mut mpsc::Receiver<Vec<u8>>| rx.recv().await.ok_or(Failure::Closed);
+        Ok(Futures::default().sender(tx.clone(), send).sender(tx, send).receiver(rx, receive))
     }
 }
 
-impl Endpoint for Tx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.send(parcel.bytes.into()).map_err(|_| Failure::Closed)
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.try_send(parcel.bytes.into()).map_err(|e| match e {
-            TrySendError::Full(_) => Failure::Full,
-            TrySendError::Closed(_) => Failure::Closed,
-            error => Failure::other(error),
+fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
+    Sends::through(end)
+        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
+        .nonblocking(|end, bytes| {
+            end.try_send(bytes.into()).map_err(|e| match e {
+                TrySendError::Full(_) => Failure::Full,
+                TrySendError::Closed(_) => Failure::Closed,
+                error => Failure::other(error),
+            })
         })
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        self.0.send_timeout(parcel.bytes.into(), timeout).map_err(|e| match e {
-            SendTimeoutError::Timeout(_) => Failure::Timeout,
-            SendTimeoutError::Closed(_) => Failure::Closed,
-            error => Failure::other(error),
+        .timed(|end, bytes, timeout| {
+            end.send_timeout(bytes.into(), timeout).map_err(|e| match e {
+                SendTimeoutError::Timeout(_) => Failure::Timeout,
+                SendTimeoutError::Closed(_) => Failure::Closed,
+                error => Failure::other(error),
+            })
         })
-    }
 }
 
-impl Endpoint for Rx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.recv().map(Delivery::from).ok_or(Failure::Closed)
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.0.try_recv().map(Delivery::from).map_err(|e| match e {
-            TryRecvError::Empty => Failure::Empty,
-            TryRecvError::Closed => Failure::Closed,
-            error => Failure::other(error),
+fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
+    Receives::through(end)
+        .blocking(|end| end.recv().ok_or(Failure::Closed))
+        .nonblocking(|end| {
+            end.try_recv().map_err(|e| match e {
+                TryRecvError::Empty => Failure::Empty,
+                TryRecvError::Closed => Failure::Closed,
+                error => Failure::other(error),
+            })
         })
-    }
-
-    fn receive_timeout(
-        &mut self,
-        _: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        self.0.recv_timeout(timeout).map(Delivery::from).map_err(|e| match e {
-            RecvTimeoutError::Timeout => Failure::Timeout,
-            RecvTimeoutError::Closed => Failure::Closed,
-            error => Failure::other(error),
+        .timed(|end, timeout| {
+            end.recv_timeout(timeout).map_err(|e| match e {
+                RecvTimeoutError::Timeout => Failure::Timeout,
+                RecvTimeoutError::Closed => Failure::Closed,
+                error => Failure::other(error),
+            })
         })
-    }
 }
 
 fn main() -> ExitCode {

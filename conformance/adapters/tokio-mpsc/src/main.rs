@@ -1,13 +1,14 @@
 //! `tokio::sync::mpsc` as an adapter.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use ipc_conformance::adapter::{
-    Adapter, Claim, Created, Delivery, Endpoint, Failure, Handles, Parcel, Place, Supply,
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
 };
-use ipc_model::{Capacity, Holders, Modes, Process, Profile};
-use tokio::runtime::{Builder, Runtime};
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::futures::Futures;
+use ipc_model::{Capacity, Holders, Modes, Profile};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::{SendTimeoutError, TryRecvError, TrySendError};
 use tokio::sync::mpsc::{
     Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
@@ -15,15 +16,6 @@ use tokio::sync::mpsc::{
 use tokio::time;
 
 struct TokioMpsc;
-
-struct Tx(Sender<Vec<u8>>, Runtime);
-
-#[derive(Clone)]
-struct UnboundedTx(UnboundedSender<Vec<u8>>);
-
-struct Rx(Receiver<Vec<u8>>, Runtime);
-
-struct UnboundedRx(UnboundedReceiver<Vec<u8>>, Runtime);
 
 impl Adapter for TokioMpsc {
     fn name(&self) -> String {
@@ -55,89 +47,87 @@ impl Adapter for TokioMpsc {
         vec![
             claim("unbounded", Capacity::Unbounded, never_waits)
                 .documented("unbounded_channel: an infinite capacity; send completes at once"),
-            bounded("bounded-1", 1),
-            bounded("bounded-2", 2),
+            bounded("bounded-1", 1).with_futures(Cancelling::SAFE),
+            bounded("bounded-2", 2)
+                .with_futures(Cancelling::SAFE)
+                .documented("Sender::send, Cancel safety: the message was not sent")
+                .documented("Receiver::recv, Cancel safety: no message was received"),
         ]
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let capacity = match link {
-            "unbounded" => {
-                let (sender, receiver) = unbounded_channel();
-                let sender = Supply::clones(UnboundedTx(sender));
-                return Ok(Handles::boxed(sender, Supply::one(UnboundedRx(receiver, runtime()))));
-            }
-            "bounded-1" => 1,
-            _ => 2,
+        let Some(capacity) = capacity(link)? else {
+            let (tx, rx) = unbounded_channel();
+            let sender = Supply::clones(unbounded_sender(tx));
+            return Ok(Handles::boxed(sender, Supply::one(unbounded_receiver(rx))));
         };
-        let (sender, receiver) = channel(capacity);
-        let senders = Supply::Many(Box::new(move || Tx(sender.clone(), runtime())));
-        Ok(Handles::boxed(senders, Supply::one(Rx(receiver, runtime()))))
+        let (tx, rx) = channel(capacity);
+        Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::one(receiver(rx))))
+    }
+
+    fn futures(&self, link: &str) -> Result<Futures, Failure> {
+        let (tx, rx) = channel::<Vec<u8>>(capacity(link)?.ok_or(Failure::Unsupported)?);
+        let send =
+            async |tx: &mut Sender<_>, bytes| tx.send(bytes).await.map_err(|_| Failure::Closed);
+        let receive = async |rx: &mut Receiver<_>| rx.recv().await.ok_or(Failure::Closed);
+        Ok(Futures::default().sender(tx.clone(), send).sender(tx, send).receiver(rx, receive))
     }
 }
 
-/// A runtime of an end's own, on the thread that holds it: the clock of its timed calls.
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_time().build().expect("a runtime without a driver")
+/// Runs a timed call on a runtime of its own, which has a clock and nothing else.
+fn block_on<F: Future>(call: F) -> F::Output {
+    let runtime = Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime without a driver").block_on(call)
 }
 
-impl Endpoint for UnboundedTx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.send(parcel.bytes.into()).map_err(|_| Failure::Closed)
-    }
+fn unbounded_sender(end: UnboundedSender<Vec<u8>>) -> Sends<UnboundedSender<Vec<u8>>> {
+    Sends::through(end).blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
 }
 
-impl Endpoint for Tx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.blocking_send(parcel.bytes.into()).map_err(|_| Failure::Closed)
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.0.try_send(parcel.bytes.into()).map_err(|e| match e {
-            TrySendError::Full(_) => Failure::Full,
-            TrySendError::Closed(_) => Failure::Closed,
+fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
+    Sends::through(end)
+        .blocking(|end, bytes| end.blocking_send(bytes.into()).map_err(|_| Failure::Closed))
+        .nonblocking(|end, bytes| {
+            end.try_send(bytes.into()).map_err(|e| match e {
+                TrySendError::Full(_) => Failure::Full,
+                TrySendError::Closed(_) => Failure::Closed,
+            })
         })
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        let sent = self.0.send_timeout(parcel.bytes.into(), timeout);
-        self.1.block_on(sent).map_err(|e| match e {
-            SendTimeoutError::Timeout(_) => Failure::Timeout,
-            SendTimeoutError::Closed(_) => Failure::Closed,
+        .timed(|end, bytes, timeout| {
+            // The call itself looks at the clock of the runtime it is called in.
+            let sent = async { end.send_timeout(bytes.into(), timeout).await };
+            block_on(sent).map_err(|e| match e {
+                SendTimeoutError::Timeout(_) => Failure::Timeout,
+                SendTimeoutError::Closed(_) => Failure::Closed,
+            })
         })
-    }
 }
 
 /// The two kinds of receiver offer the same calls under the same names.
-macro_rules! receiver {
-    ($end:ty) => {
-        impl Endpoint for $end {
-            fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-                self.0.blocking_recv().map(Delivery::from).ok_or(Failure::Closed)
-            }
-
-            fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-                self.0.try_recv().map(Delivery::from).map_err(|e| match e {
+macro_rules! receives {
+    ($end:expr) => {
+        Receives::through($end)
+            .blocking(|end| end.blocking_recv().ok_or(Failure::Closed))
+            .nonblocking(|end| {
+                end.try_recv().map_err(|e| match e {
                     TryRecvError::Empty => Failure::Empty,
                     TryRecvError::Disconnected => Failure::Closed,
                 })
-            }
-
-            fn receive_timeout(
-                &mut self,
-                _: Option<Process>,
-                timeout: Duration,
-            ) -> Result<Delivery, Failure> {
-                let received = async { time::timeout(timeout, self.0.recv()).await };
-                let received = self.1.block_on(received).map_err(|_| Failure::Timeout)?;
-                received.map(Delivery::from).ok_or(Failure::Closed)
-            }
-        }
+            })
+            .timed(|end, timeout| {
+                let received = async { time::timeout(timeout, end.recv()).await };
+                block_on(received).map_err(|_| Failure::Timeout)?.ok_or(Failure::Closed)
+            })
     };
 }
 
-receiver!(Rx);
-receiver!(UnboundedRx);
+fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
+    receives!(end)
+}
+
+fn unbounded_receiver(end: UnboundedReceiver<Vec<u8>>) -> Receives<UnboundedReceiver<Vec<u8>>> {
+    receives!(end)
+}
 
 fn main() -> ExitCode {
     ipc_conformance::main(&TokioMpsc)

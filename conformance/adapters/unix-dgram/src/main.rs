@@ -1,19 +1,17 @@
 //! Unix datagram sockets as an adapter: a pair, and a named one that many send to.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use ipc_conformance::adapter::{
-    Adapter, Address, Claim, Created, Delivery, Endpoint, Failure, Parcel, Place, Role, ends,
+    Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role, ends,
 };
-use ipc_conformance::descriptors::{Descriptors, inherited, until};
-use ipc_model::{Capacity, Holders, Notice, Process, Profile, Size};
-use nix::errno::Errno;
-use nix::poll::PollFlags;
-use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
+use ipc_conformance::descriptors::{Descriptors, PolledReceiver, PolledSender, inherited};
+use ipc_conformance::sockets;
+use ipc_model::{Capacity, Holders, Notice, Profile, Size};
+use nix::sys::socket::{setsockopt, sockopt};
 
 /// The largest message: as large as the receiver's buffer, beyond which a message is cut off.
 const LARGEST: usize = 2048;
@@ -22,10 +20,6 @@ const LARGEST: usize = 2048;
 const BUFFER: usize = 4 * LARGEST;
 
 struct Dgram;
-
-struct Tx(OwnedFd);
-
-struct Rx(OwnedFd);
 
 /// A receiver that is bound to a path, which every sender connects to.
 struct Named {
@@ -73,7 +67,7 @@ impl Adapter for Dgram {
     fn create(&self, link: &str, place: &Place) -> Result<Box<dyn Created>, Failure> {
         if link == "pair" {
             let (sender, receiver) = UnixDatagram::pair().map_err(Failure::other)?;
-            return Ok(Descriptors::<Tx, Rx>::boxed(bounded(sender)?, receiver));
+            return Ok(Descriptors::polled(send, receive).boxed(bounded(sender)?, receiver));
         }
         let path = path(place);
         let receiver = Some(UnixDatagram::bind(&path).map_err(Failure::other)?);
@@ -87,11 +81,11 @@ impl Adapter for Dgram {
         role: Role,
     ) -> Result<Box<dyn Endpoint>, Failure> {
         if link == "pair" {
-            return Descriptors::<Tx, Rx>::connect(address, role);
+            return Descriptors::polled(send, receive).connect(address, role);
         }
         let missing = || Failure::other("a descriptor is missing");
-        let receiver = || inherited(address).next().map(Rx).ok_or_else(missing);
-        ends(role, || Tx::connect(Path::new(&address.text)), receiver)
+        let receiver = || inherited(address).next().ok_or_else(missing).map(receiver);
+        ends(role, || connected(Path::new(&address.text)), receiver)
     }
 
     fn remove(&self, _: &str, place: &Place) {
@@ -107,10 +101,10 @@ fn path(place: &Place) -> PathBuf {
 impl Created for Named {
     fn endpoint(&mut self, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
         let receiver = || match &self.receiver {
-            Some(receiver) => receiver.try_clone().map(|r| Rx(r.into())).map_err(Failure::other),
+            Some(made) => made.try_clone().map(|r| receiver(r.into())).map_err(Failure::other),
             None => Err(Failure::other("the ends have been handed over")),
         };
-        ends(role, || Tx::connect(&self.path), receiver)
+        ends(role, || connected(&self.path), receiver)
     }
 
     fn address(&mut self, role: Role) -> Result<Address, Failure> {
@@ -129,86 +123,25 @@ fn bounded(socket: UnixDatagram) -> Result<OwnedFd, Failure> {
     Ok(socket.into())
 }
 
-impl From<OwnedFd> for Tx {
-    fn from(socket: OwnedFd) -> Self {
-        Self(socket)
-    }
+fn connected(path: &Path) -> Result<PolledSender, Failure> {
+    let socket = UnixDatagram::unbound().map_err(Failure::other)?;
+    socket.connect(path).map_err(Failure::other)?;
+    Ok(PolledSender(bounded(socket)?, send))
 }
 
-impl From<OwnedFd> for Rx {
-    fn from(socket: OwnedFd) -> Self {
-        Self(socket)
-    }
+fn receiver(socket: OwnedFd) -> PolledReceiver {
+    PolledReceiver(socket, receive)
 }
 
-impl Tx {
-    fn connect(path: &Path) -> Result<Self, Failure> {
-        let socket = UnixDatagram::unbound().map_err(Failure::other)?;
-        socket.connect(path).map_err(Failure::other)?;
-        bounded(socket).map(Self)
+fn send(socket: BorrowedFd<'_>, bytes: &[u8], wait: bool) -> Result<(), Failure> {
+    if bytes.len() > LARGEST {
+        return Err(Failure::TooBig);
     }
-
-    fn call(&self, bytes: &[u8], flags: MsgFlags) -> Result<(), Failure> {
-        if bytes.len() > LARGEST {
-            return Err(Failure::TooBig);
-        }
-        loop {
-            match send(self.0.as_raw_fd(), bytes, flags | MsgFlags::MSG_NOSIGNAL) {
-                Ok(_) => return Ok(()),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Err(Failure::Full),
-                Err(Errno::ECONNREFUSED | Errno::ENOTCONN) => return Err(Failure::Closed),
-                Err(error) => return Err(Failure::other(error)),
-            }
-        }
-    }
+    sockets::send(socket, bytes, wait)
 }
 
-impl Rx {
-    fn call(&self, flags: MsgFlags) -> Result<Delivery, Failure> {
-        let mut bytes = vec![0; LARGEST];
-        loop {
-            match recv(self.0.as_raw_fd(), &mut bytes, flags) {
-                Ok(length) => return Ok(bytes[..length].to_vec().into()),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Err(Failure::Empty),
-                Err(error) => return Err(Failure::other(error)),
-            }
-        }
-    }
-}
-
-impl Endpoint for Tx {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.call(parcel.bytes, MsgFlags::empty())
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.call(parcel.bytes, MsgFlags::MSG_DONTWAIT)
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        let attempt = || self.call(parcel.bytes, MsgFlags::MSG_DONTWAIT);
-        until(self.0.as_fd(), PollFlags::POLLOUT, timeout, attempt)
-    }
-}
-
-impl Endpoint for Rx {
-    fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.call(MsgFlags::empty())
-    }
-
-    fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.call(MsgFlags::MSG_DONTWAIT)
-    }
-
-    fn receive_timeout(
-        &mut self,
-        _: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        until(self.0.as_fd(), PollFlags::POLLIN, timeout, || self.call(MsgFlags::MSG_DONTWAIT))
-    }
+fn receive(socket: BorrowedFd<'_>, wait: bool) -> Result<Vec<u8>, Failure> {
+    sockets::packet(socket, LARGEST, wait)
 }
 
 fn main() -> ExitCode {
