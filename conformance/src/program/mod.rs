@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipc_conformance::rulebook;
+use ipc_conformance::stepping::Depth;
 use ipc_conformance::suite::Plan;
 
 /// Is this inter-process communication correct? Holds links against an executable formal model.
@@ -91,6 +92,10 @@ pub(crate) struct RunArguments {
     /// Only rules that match, such as `order.*`.
     #[arg(long)]
     pub(crate) rule: Option<String>,
+    /// Steps through the links' own programs, too: killed at every instruction, and interleaved at
+    /// every access to what they share (x86-64 Linux).
+    #[arg(long)]
+    pub(crate) stepped: bool,
     /// How much is run.
     #[arg(long, value_enum, default_value_t = Level::Quick)]
     pub(crate) level: Level,
@@ -110,6 +115,7 @@ impl Default for RunArguments {
         Self {
             links: Vec::new(),
             rule: None,
+            stepped: false,
             level: Level::Quick,
             seed: 1,
             out: None,
@@ -132,6 +138,10 @@ pub(crate) enum Level {
 impl Level {
     fn plan(self, seed: u64) -> Plan {
         Plan::of_level(self.word(), seed).expect("every level has a plan")
+    }
+
+    fn depth(self, seed: u64) -> Depth {
+        Depth::of_level(self.word(), seed).expect("every level has a depth")
     }
 
     fn word(self) -> &'static str {
@@ -295,9 +305,10 @@ fn matches(glob: &str, name: &str) -> bool {
 /// # Errors
 /// That none does, with the nearest names.
 fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
-    let selected: Vec<_> = rulebook::all().filter(|entry| matches(glob, entry.about.id)).collect();
+    let all = || rulebook::all().chain(rulebook::stepped());
+    let selected: Vec<_> = all().filter(|entry| matches(glob, entry.about.id)).collect();
     if selected.is_empty() {
-        let known = rulebook::all().map(|entry| entry.about.id);
+        let known = all().map(|entry| entry.about.id);
         let nearest = ipc_conformance::catalogue::nearest(glob, known).join(", ");
         anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
     }

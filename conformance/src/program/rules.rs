@@ -38,10 +38,11 @@ fn says(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The rules of every model (links, regions, races, names), and the probes.
+/// The rules of every model (links, regions, races, names), the probes, and what is stepped.
 fn everything() -> Vec<Described> {
     let probes = ipc_conformance::probe::PROBES.iter().map(|probe| probe.about);
-    catalogue::all().into_iter().chain(probes).collect()
+    let stepped = ipc_conformance::stepping::RULES.iter().map(|rule| rule.about);
+    catalogue::all().into_iter().chain(probes).chain(stepped).collect()
 }
 
 /// The rules that match.

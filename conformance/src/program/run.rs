@@ -11,9 +11,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ipc_conformance::adapter::Claim;
 use ipc_conformance::catalogue::{self, Selection};
 use ipc_conformance::deviation;
+use ipc_conformance::replay::Replay;
 use ipc_conformance::report::{Cell, CellVerdict, Report, ReportLink, ReportRule, html, text};
 use ipc_conformance::rulebook::{self, Asked};
 use ipc_conformance::run::{Host, interrupt};
+use ipc_conformance::stepping::{self, Depth};
 use ipc_conformance::suite::{self, LinkResult, Plan};
 use ipc_conformance::{temporary, versions};
 
@@ -32,6 +34,7 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
         Some(glob) => super::select_rules(glob)?.into_iter().collect(),
         None => Asked::EVERYTHING,
     };
+    let asked = if arguments.stepped { asked.and_stepped() } else { asked };
     let deviations = read_deviations(arguments.deviations.as_deref())?;
     let out = arguments.out.clone().unwrap_or_else(|| versions::target().join("ipc-conform"));
     std::fs::create_dir_all(out.join("replay"))
@@ -39,9 +42,10 @@ pub(super) fn run(arguments: &RunArguments) -> anyhow::Result<u8> {
     ctrlc::set_handler(interrupt).context("cannot catch Ctrl-C")?;
 
     let folder = temporary::folder()?;
-    let (mut report, jobs) = prepare(arguments, folder.path())?;
+    let (mut report, jobs) = prepare(arguments, &asked, folder.path())?;
     let plan = arguments.level.plan(arguments.seed);
-    run_all(&mut report, jobs, plan, &asked, folder.path(), &out)?;
+    let depth = arguments.level.depth(arguments.seed);
+    run_all(&mut report, jobs, (plan, depth), &asked, folder.path(), &out)?;
     drop(folder);
 
     let stale = deviation::apply(&deviations, &mut report);
@@ -69,7 +73,11 @@ fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviati
 }
 
 /// Builds the adapters and asks them what they claim.
-fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, Vec<Job>)> {
+fn prepare(
+    arguments: &RunArguments,
+    asked: &Asked,
+    folder: &Path,
+) -> anyhow::Result<(Report, Vec<Job>)> {
     let selections = select(&arguments.links)?;
     let mut names: Vec<String> =
         selections.iter().filter(|s| is_ours(s)).map(|s| s.adapter.clone()).collect();
@@ -81,7 +89,7 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
         let programs = catalogue::build(&names).map_err(anyhow::Error::msg)?;
         names.into_iter().zip(programs).collect()
     };
-    let mut report = empty_report(arguments);
+    let mut report = empty_report(arguments, asked);
     let mut jobs = Vec::new();
     for selection in &selections {
         let program = match &selection.version {
@@ -103,7 +111,7 @@ fn prepare(arguments: &RunArguments, folder: &Path) -> anyhow::Result<(Report, V
         let (program, host) = match started {
             Ok(started) => started,
             Err(why) => {
-                broken(&mut report, selection, &why);
+                broken(&mut report, asked, selection, &why);
                 continue;
             }
         };
@@ -142,10 +150,10 @@ fn is_ours(selection: &Selection) -> bool {
 }
 
 /// An adapter that cannot even be asked what it claims has a broken cell for every rule.
-fn broken(report: &mut Report, selection: &Selection, why: &str) {
+fn broken(report: &mut Report, asked: &Asked, selection: &Selection, why: &str) {
     let link = selection.link.as_ref();
     let name = link.map_or(selection.program(), |l| format!("{}/{l}", selection.program()));
-    report.cells.extend(rulebook::all().map(|entry| Cell::broken(&name, entry.about.id, why)));
+    report.cells.extend(asked.rows().map(|entry| Cell::broken(&name, entry.about.id, why)));
     report.links.push(ReportLink {
         name,
         version: "unknown".into(),
@@ -176,7 +184,7 @@ fn select(links: &[String]) -> anyhow::Result<Vec<Selection>> {
     Ok(selections)
 }
 
-fn empty_report(arguments: &RunArguments) -> Report {
+fn empty_report(arguments: &RunArguments, asked: &Asked) -> Report {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let environment = [
         ("kernel", ipc_conformance::kernel_version()),
@@ -190,7 +198,7 @@ fn empty_report(arguments: &RunArguments) -> Report {
         level: arguments.level.word().into(),
         environment: environment.into_iter().map(|(k, v)| (k.into(), v)).collect(),
         links: Vec::new(),
-        rules: rulebook::all().map(|entry| ReportRule::of(&entry.about)).collect(),
+        rules: asked.rows().map(|entry| ReportRule::of(&entry.about)).collect(),
         cells: Vec::new(),
     }
 }
@@ -201,12 +209,12 @@ const AT_ONCE: usize = 2;
 fn run_all(
     report: &mut Report,
     jobs: Vec<Job>,
-    plan: Plan,
+    extent: (Plan, Depth),
     asked: &Asked,
     folder: &Path,
     out: &Path,
 ) -> anyhow::Result<()> {
-    let total = jobs.iter().map(|j| suite::size(&j.claim, plan)).sum();
+    let total = jobs.iter().map(|j| suite::size(&j.claim, extent.0)).sum();
     let bar = ProgressBar::new(total).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} scenarios, {elapsed}, {msg}")
             .context("progress bar")?,
@@ -221,7 +229,7 @@ fn run_all(
                 while let Some(job) = lock(queue).pop_front() {
                     bar.set_message(job.claim.link.clone());
                     let place = job.place;
-                    let result = run_job(&job, plan, asked, &folder, bar);
+                    let result = run_job(&job, extent, asked, &folder, bar);
                     lock(results).insert(place, result);
                 }
             });
@@ -237,7 +245,7 @@ fn run_all(
             Ok(result) => result,
             Err(why) => {
                 let cell = |entry: rulebook::Entry| Cell::broken(&link.name, entry.about.id, &why);
-                report.cells.extend(rulebook::all().map(cell));
+                report.cells.extend(asked.rows().map(cell));
                 continue;
             }
         };
@@ -248,8 +256,7 @@ fn run_all(
             if let Some(replay) = result.replays.get(&cell.rule) {
                 let name = format!("replay/{}-{}.json", link.name.replace('/', "-"), cell.rule);
                 let path = out.join(&name);
-                let text = serde_json::to_string_pretty(replay)?;
-                std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+                std::fs::write(&path, replay).with_context(|| path.display().to_string())?;
                 cell.replay = Some(name);
             }
         }
@@ -264,14 +271,39 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn run_job(
     job: &Job,
-    plan: Plan,
+    (plan, depth): (Plan, Depth),
     asked: &Asked,
     folder: &Path,
     bar: &ProgressBar,
-) -> Result<LinkResult, String> {
+) -> Result<Done, String> {
     let mut host = Host::start(&job.program, folder)?;
     let progress = |scenarios: u32| bar.inc(scenarios.into());
-    Ok(suite::run_link(&mut host, &job.claim, plan, asked, &progress))
+    let LinkResult { mut cells, replays, runs } =
+        suite::run_link(&mut host, &job.claim, plan, asked, &progress);
+    let link = format!("{}/{}", host.name, job.claim.link);
+    // Whoever steps is alone with its link.
+    drop(host);
+    let file = |replay: &Replay| serde_json::to_string_pretty(replay).map_err(|e| e.to_string());
+    let mut files = BTreeMap::new();
+    for (rule, replay) in &replays {
+        files.insert(rule.clone(), file(replay)?);
+    }
+    if asked.is_stepped() {
+        let (program, claim) = (&job.program, &job.claim);
+        let folder = &folder.join("stepped");
+        let subject = stepping::Subject { program, link: &link, claim, folder };
+        let (stepped, replays) = stepping::run(subject, depth, asked);
+        cells.extend(stepped);
+        files.extend(replays);
+    }
+    Ok(Done { cells, replays: files, runs })
+}
+
+/// What came of one link: its cells, and by rule the files to do red ones again by.
+struct Done {
+    cells: Vec<Cell>,
+    replays: BTreeMap<String, String>,
+    runs: u32,
 }
 
 fn write(report: &Report, out: &Path) -> anyhow::Result<()> {
