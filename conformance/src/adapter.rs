@@ -1,5 +1,6 @@
 //! What a link has to offer to be checked: the two traits that an adapter implements.
 
+use std::collections::BTreeSet;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::futures::Futures;
 use crate::protocol::Way;
+use crate::values::Values;
 
 /// A link in one configuration, and what its documentation promises of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,14 +29,100 @@ pub struct Claim {
     /// Where the documentation promises it: one line a promise.
     #[serde(default)]
     pub documented: Vec<String>,
+    /// What is promised or offered beyond messages.
+    #[serde(default)]
+    pub extras: Extras,
+}
+
+/// What a link promises or offers beyond its messages: what probes may look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extras {
+    /// Which observers its ends have.
+    #[serde(default)]
+    pub observers: BTreeSet<Observer>,
+    /// Whether [`Adapter::values`] gives links that carry values.
+    #[serde(default)]
+    pub values: bool,
+    /// At most how many system calls a message takes, sent and received, where nobody has to wait.
+    #[serde(default)]
+    pub system_calls: Option<u32>,
+    /// Whether no other user can open what it creates.
+    #[serde(default)]
+    pub private: bool,
+}
+
+/// A question that an end answers without changing the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observer {
+    /// How many messages wait in the link.
+    Len,
+    /// Whether none does.
+    IsEmpty,
+    /// Whether there is room for none more.
+    IsFull,
+    /// How many may wait; `None` if any number may.
+    Capacity,
+    /// Whether nobody is left at the other end.
+    IsDisconnected,
+}
+
+/// The answer to such a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// Yes or no.
+    Yes(bool),
+    /// A number; `None` if there is no limit.
+    Number(Option<usize>),
+}
+
+impl From<bool> for Observation {
+    fn from(yes: bool) -> Self {
+        Self::Yes(yes)
+    }
+}
+
+impl From<usize> for Observation {
+    fn from(number: usize) -> Self {
+        Self::Number(Some(number))
+    }
+}
+
+impl From<Option<usize>> for Observation {
+    fn from(number: Option<usize>) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl std::fmt::Display for Observation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Observation::Yes(yes) => write!(f, "{yes}"),
+            Observation::Number(Some(number)) => write!(f, "{number}"),
+            Observation::Number(None) => write!(f, "unbounded"),
+        }
+    }
+}
+
+impl Observer {
+    /// The word that files use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Observer::Len => "len",
+            Observer::IsEmpty => "is_empty",
+            Observer::IsFull => "is_full",
+            Observer::Capacity => "capacity",
+            Observer::IsDisconnected => "is_disconnected",
+        }
+    }
 }
 
 impl Claim {
     /// A link between threads only.
     pub fn between_threads(link: &str, profile: Profile) -> Self {
-        let documented = Vec::new();
+        let (documented, extras) = (Vec::new(), Extras::default());
         let (threads, processes, futures) = (true, false, None);
-        Self { link: link.into(), profile, threads, processes, futures, documented }
+        Self { link: link.into(), profile, threads, processes, futures, documented, extras }
     }
 
     /// A link between processes, which threads may use too.
@@ -52,6 +140,34 @@ impl Claim {
     pub fn ways(&self) -> impl Iterator<Item = Way> + use<> {
         let ways = [(Way::Threads, self.threads), (Way::Processes, self.processes)];
         ways.into_iter().filter_map(|(way, offered)| offered.then_some(way))
+    }
+
+    /// Its ends have these observers.
+    #[must_use]
+    pub fn observers(mut self, observers: impl IntoIterator<Item = Observer>) -> Self {
+        self.extras.observers.extend(observers);
+        self
+    }
+
+    /// [`Adapter::values`] gives links of this configuration.
+    #[must_use]
+    pub fn values(mut self) -> Self {
+        self.extras.values = true;
+        self
+    }
+
+    /// A message takes at most this many system calls where nobody has to wait.
+    #[must_use]
+    pub fn system_calls(mut self, most: u32) -> Self {
+        self.extras.system_calls = Some(most);
+        self
+    }
+
+    /// No other user can open what it creates.
+    #[must_use]
+    pub fn private(mut self) -> Self {
+        self.extras.private = true;
+        self
     }
 
     /// Adds where the documentation promises something.
@@ -176,6 +292,11 @@ pub trait Endpoint: Send {
     ) -> Result<Delivery, Failure> {
         Err(Failure::Unsupported)
     }
+
+    /// What the end tells of the link without changing it.
+    fn observe(&self, what: Observer) -> Result<Observation, Failure> {
+        Err(Failure::Unsupported)
+    }
 }
 
 /// Which ends a process holds.
@@ -268,6 +389,12 @@ pub trait Adapter {
         _role: Role,
     ) -> Result<Box<dyn Endpoint>, Failure> {
         Err(Failure::Unsupported)
+    }
+
+    /// A fresh link of the configuration `link` that carries values; `None` if it carries bytes
+    /// alone.
+    fn values(&self, _link: &str) -> Option<Box<dyn Values>> {
+        None
     }
 
     /// Creates a link of the configuration `link` whose calls are futures, with two ends of each

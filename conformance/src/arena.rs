@@ -49,6 +49,8 @@ pub enum Record {
     Return { call: u32, ret: Ret },
     /// The `call` has ended in a way the model has no word for; the text is in the log.
     Odd { call: u32 },
+    /// The `call` has panicked; the text is in the log.
+    Panicked { call: u32 },
     /// The link does not offer the `call`.
     Unsupported { call: u32 },
     /// The other `process` was seen asleep in its `call` of this number.
@@ -302,6 +304,7 @@ fn encode(record: Record) -> (u64, u32, u16, Option<Message>) {
         Record::Blocked { process, call } => (8, call, process.0, None),
         Record::Killed { process } => (9, 0, process.0, None),
         Record::Kill { process } => (10, 0, process.0, None),
+        Record::Panicked { call } => (11, call, 0, None),
     }
 }
 
@@ -320,6 +323,7 @@ fn decode(head: u64, message: Message) -> Option<Record> {
         8 => Some(Record::Blocked { process: Process(detail), call }),
         9 => Some(Record::Killed { process: Process(detail) }),
         10 => Some(Record::Kill { process: Process(detail) }),
+        11 => Some(Record::Panicked { call }),
         _ => None,
     }
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use ipc_model::Process;
 
-use crate::adapter::{Delivery, Endpoint, Failure, Parcel};
+use crate::adapter::{Delivery, Endpoint, Failure, Observation, Observer, Parcel};
 
 type Send<E> = fn(&mut E, &[u8]) -> Result<(), Failure>;
 type SendTimeout<E> = fn(&mut E, &[u8], Duration) -> Result<(), Failure>;
 type Receive<E> = fn(&mut E) -> Result<Vec<u8>, Failure>;
 type ReceiveTimeout<E> = fn(&mut E, Duration) -> Result<Vec<u8>, Failure>;
+type Observe<E> = fn(&E, Observer) -> Option<Observation>;
 
 /// A sending end of type `E`, and how it is used. Calls that are not given are `Unsupported`.
 #[derive(Clone)]
@@ -18,12 +19,13 @@ pub struct Sends<E> {
     blocking: Option<Send<E>>,
     nonblocking: Option<Send<E>>,
     timed: Option<SendTimeout<E>>,
+    observe: Option<Observe<E>>,
 }
 
 impl<E> Sends<E> {
     /// This end, of which no call is known yet.
     pub fn through(end: E) -> Self {
-        Self { end, blocking: None, nonblocking: None, timed: None }
+        Self { end, blocking: None, nonblocking: None, timed: None, observe: None }
     }
 
     /// The call that waits for as long as it takes.
@@ -43,6 +45,12 @@ impl<E> Sends<E> {
     pub fn timed(self, call: SendTimeout<E>) -> Self {
         Self { timed: Some(call), ..self }
     }
+
+    /// What the end tells without a call; `None` for questions that it does not answer.
+    #[must_use]
+    pub fn observing(self, observe: Observe<E>) -> Self {
+        Self { observe: Some(observe), ..self }
+    }
 }
 
 impl<E: core::marker::Send> Endpoint for Sends<E> {
@@ -58,6 +66,10 @@ impl<E: core::marker::Send> Endpoint for Sends<E> {
         let call = self.timed.ok_or(Failure::Unsupported)?;
         call(&mut self.end, parcel.bytes, timeout)
     }
+
+    fn observe(&self, what: Observer) -> Result<Observation, Failure> {
+        self.observe.and_then(|ask| ask(&self.end, what)).ok_or(Failure::Unsupported)
+    }
 }
 
 /// A receiving end of type `E`, and how it is used. Calls that are not given are `Unsupported`.
@@ -67,12 +79,13 @@ pub struct Receives<E> {
     blocking: Option<Receive<E>>,
     nonblocking: Option<Receive<E>>,
     timed: Option<ReceiveTimeout<E>>,
+    observe: Option<Observe<E>>,
 }
 
 impl<E> Receives<E> {
     /// This end, of which no call is known yet.
     pub fn through(end: E) -> Self {
-        Self { end, blocking: None, nonblocking: None, timed: None }
+        Self { end, blocking: None, nonblocking: None, timed: None, observe: None }
     }
 
     /// The call that waits for as long as it takes.
@@ -91,6 +104,12 @@ impl<E> Receives<E> {
     #[must_use]
     pub fn timed(self, call: ReceiveTimeout<E>) -> Self {
         Self { timed: Some(call), ..self }
+    }
+
+    /// What the end tells without a call; `None` for questions that it does not answer.
+    #[must_use]
+    pub fn observing(self, observe: Observe<E>) -> Self {
+        Self { observe: Some(observe), ..self }
     }
 }
 
@@ -112,6 +131,10 @@ impl<E: core::marker::Send> Endpoint for Receives<E> {
     ) -> Result<Delivery, Failure> {
         let call = self.timed.ok_or(Failure::Unsupported)?;
         call(&mut self.end, timeout).map(Delivery::from)
+    }
+
+    fn observe(&self, what: Observer) -> Result<Observation, Failure> {
+        self.observe.and_then(|ask| ask(&self.end, what)).ok_or(Failure::Unsupported)
     }
 }
 

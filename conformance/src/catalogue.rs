@@ -54,10 +54,28 @@ impl Selection {
     }
 }
 
-/// The folder that holds the project.
-pub fn workspace() -> PathBuf {
+/// Names the folder that holds the project, for a program that was not built there.
+const PROJECT_VARIABLE: &str = "IPC_CONFORM_PROJECT";
+
+/// The folder that holds the project with its adapters: where this program was built, or where
+/// `IPC_CONFORM_PROJECT` says.
+///
+/// # Errors
+/// It is not there, as it is not where the program was installed from a registry; what works all
+/// the same.
+pub fn workspace() -> Result<PathBuf, String> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+    let built = here.parent().unwrap_or(here).to_path_buf();
+    let folder = std::env::var_os(PROJECT_VARIABLE).map_or(built, PathBuf::from);
+    if folder.join("conformance/adapters").is_dir() {
+        return Ok(folder);
+    }
+    Err(format!(
+        "{} does not hold the project's adapters: get the project's source and set \
+         {PROJECT_VARIABLE} to its folder. Programs that are adapters themselves are run without \
+         it, by their paths: ipc-conform run ./my-adapter",
+        folder.display()
+    ))
 }
 
 /// The names of all adapters of this project, sorted.
@@ -65,7 +83,7 @@ pub fn workspace() -> PathBuf {
 /// # Errors
 /// If the folder of the adapters cannot be read.
 pub fn adapters() -> Result<Vec<String>, String> {
-    let folder = workspace().join("conformance/adapters");
+    let folder = workspace()?.join("conformance/adapters");
     let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut names: Vec<String> = entries
         .filter_map(Result::ok)
@@ -90,7 +108,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<
 /// The compiler's first error, or that there is no compiler.
 pub fn build(names: &[String]) -> Result<Vec<PathBuf>, String> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(workspace()).args(["build", "--release", "--message-format=json"]);
+    command.current_dir(workspace()?).args(["build", "--release", "--message-format=json"]);
     for name in names {
         command.args(["-p", &format!("adapter-{name}")]);
     }

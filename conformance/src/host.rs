@@ -73,6 +73,9 @@ fn handle(adapter: &dyn Adapter, request: Request, running: &mut Option<Running>
             let deaths = running.take().map_or_else(Vec::new, Running::finish);
             Ok(Answer::Finished { deaths })
         }
+        Request::Look { link, place, task } => {
+            crate::look::take(adapter, &link, &place, &task).map(|facts| Answer::Looked { facts })
+        }
         Request::Poll { link, actions } => adapter
             .futures(&link)
             .and_then(|futures| futures::play(futures, &actions))
@@ -223,6 +226,7 @@ fn spawn_worker(
         link: run.link.clone(),
         scenario: run.scenario.clone(),
         arena: run.arena.clone(),
+        leave: run.leave,
         addresses,
     };
     lend(&task.addresses, FdFlag::empty())?;
@@ -251,7 +255,9 @@ pub(crate) fn work(adapter: &dyn Adapter, task: &str) -> Result<(), Failure> {
             .ok_or_else(|| Failure::Other("an address of a link it holds no end of".into()))?;
         endpoints.insert(*number, adapter.connect(&task.link, address, role)?);
     }
-    Worker::new(&arena, &task.scenario, task.process, endpoints).play();
+    let mut worker = Worker::new(&arena, &task.scenario, task.process, endpoints);
+    worker.leave = task.leave;
+    worker.play();
     Ok(())
 }
 

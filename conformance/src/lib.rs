@@ -7,6 +7,7 @@
 pub mod adapter;
 pub mod arena;
 pub mod calls;
+pub mod campaign;
 pub mod catalogue;
 pub mod descriptors;
 pub mod deviation;
@@ -15,6 +16,7 @@ pub mod futures;
 pub mod generate;
 mod harness;
 mod host;
+pub mod look;
 pub mod payload;
 pub mod probe;
 pub mod protocol;
@@ -29,6 +31,7 @@ pub mod stepping;
 pub mod suite;
 mod talk;
 pub mod temporary;
+pub mod values;
 pub mod versions;
 pub mod worker;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Address, Claim, Place};
 use crate::futures::{Action, Seen};
+use crate::look::{Facts, Task};
 
 /// The name of this version of the protocol.
 pub const PROTOCOL: &str = "ipc-adapter/1";
@@ -43,6 +44,16 @@ pub enum Request {
     /// The scenario is over: let the workers go, end those that are stuck, remove what was
     /// created. Answered by `Finished`.
     Finish,
+    /// Take a look from inside. Answered by `Looked`, or by `Error` where that is not offered.
+    Look {
+        /// The configuration.
+        link: String,
+        /// Where the link may put what it needs.
+        place: Place,
+        /// What to look at.
+        #[serde(flatten)]
+        task: Task,
+    },
     /// Make a link whose calls are futures, and do this with them. Answered by `Polled`.
     Poll {
         /// The configuration.
@@ -72,6 +83,10 @@ pub struct Run {
     pub arena: PathBuf,
     /// Where the links may put what they need, one place a link.
     pub places: Vec<Place>,
+    /// Whether a process that is through with its script exits at once, without giving up its ends
+    /// before; processes that only receive begin when all others have gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leave: bool,
 }
 
 /// What an adapter answers.
@@ -97,6 +112,11 @@ pub enum Answer {
         /// killed them on its behalf.
         #[serde(default)]
         deaths: Vec<Death>,
+    },
+    /// To `Look`.
+    Looked {
+        /// What was seen.
+        facts: Facts,
     },
     /// To `Poll`: what was seen after each action.
     Polled {
@@ -132,6 +152,9 @@ pub struct WorkerTask {
     pub scenario: Scenario,
     /// The file of the arena.
     pub arena: PathBuf,
+    /// As in [`Run`].
+    #[serde(default)]
+    pub leave: bool,
     /// The address of each link that it holds an end of, with its number.
     pub addresses: Vec<(u8, Address)>,
 }

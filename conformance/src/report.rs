@@ -1,17 +1,20 @@
 //! The report: one cell for every link and rule, as data. Formats only read it.
 
 pub mod badge;
+pub mod cost;
 pub mod diff;
 pub mod html;
 pub mod junit;
 pub mod markdown;
 pub mod merge;
 mod read;
+mod steps;
 pub mod text;
 mod trace;
 pub mod yaml;
 
 pub use read::ReportError;
+pub use steps::Steps;
 pub use trace::{AllowedStep, Trace};
 
 use std::collections::BTreeMap;
@@ -20,6 +23,7 @@ use ipc_model::Profile;
 use ipc_model::machine::Described;
 use serde::{Deserialize, Serialize};
 
+use crate::campaign::Campaign;
 use crate::protocol::Way;
 
 /// What came of one rule on one link.
@@ -200,6 +204,9 @@ pub struct ReportLink {
     pub ways: Vec<Way>,
     /// How many scenarios were run.
     pub runs: u32,
+    /// Which steps of the model they took.
+    #[serde(default, skip_serializing_if = "Steps::is_empty")]
+    pub steps: Steps,
 }
 
 /// One rule of the report.
@@ -228,6 +235,9 @@ pub struct Report {
     pub level: String,
     /// Kernel, architecture, processors.
     pub environment: BTreeMap<String, String>,
+    /// Which parts of which campaigns it holds; empty for whole runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<Campaign>,
     /// The links.
     pub links: Vec<ReportLink>,
     /// The rules.
@@ -324,6 +334,16 @@ impl Report {
         let level = levels.into_iter().find(|l| self.level.split(", ").any(|mine| mine == *l));
         let level = level.map(|l| format!(" --level {l}")).unwrap_or_default();
         format!("ipc-conform run {link} --rule {rule} --seed {}{level}", self.seed)
+    }
+
+    /// Brings the cells into the order of links and rules, in whatever order they were found.
+    pub fn sort(&mut self) {
+        let place = |names: Vec<&String>| -> BTreeMap<String, usize> {
+            names.into_iter().cloned().enumerate().map(|(i, name)| (name, i)).collect()
+        };
+        let links = place(self.links.iter().map(|l| &l.name).collect());
+        let rules = place(self.rules.iter().map(|r| &r.id).collect());
+        self.cells.sort_by_key(|c| (links.get(&c.link).copied(), rules.get(&c.rule).copied()));
     }
 
     /// Every link and rule without a cell: there must be none.

@@ -11,6 +11,7 @@ use ipc_model::{Kind, RuleId, RuleSet};
 use crate::adapter::Claim;
 use crate::probe::{self, Probe};
 use crate::stepping;
+use crate::suite::Plan;
 
 /// One rule of the suite.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,11 @@ impl Entry {
             Decided::Probe(probe) => (probe.claimed)(claim),
             Decided::Stepped(rule) => rule.is_claimed(claim).is_ok(),
         }
+    }
+
+    /// Whether it takes longer than the plan has the time for.
+    pub fn is_left_out(&self, plan: Plan) -> bool {
+        matches!(self.decided, Decided::Probe(probe) if probe.deep && !plan.is_deep())
     }
 }
 
@@ -88,14 +94,6 @@ impl Asked {
     /// Whether links are stepped.
     pub fn is_stepped(&self) -> bool {
         self.stepped
-    }
-
-    /// The rules that have a row.
-    pub fn rows(&self) -> impl Iterator<Item = Entry> + use<> {
-        all().chain(stepped().filter({
-            let stepped = self.stepped;
-            move |_| stepped
-        }))
     }
 
     /// Whether the rule is among them.

@@ -1,15 +1,19 @@
 //! Runs a scenario through an adapter and brings back its history: the one impure arrow.
 
+mod records;
+
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ipc_model::{History, Operation, Process, Scenario};
+use ipc_model::{History, Process, Scenario};
 
+use self::records::{first_odd, history};
 use crate::adapter::{Claim, Place};
-use crate::arena::{Arena, Record, now};
+use crate::arena::Arena;
 use crate::futures::{Action, Seen};
+use crate::look::{Facts, Task};
 use crate::protocol::{Answer, Death, PROTOCOL, Request, Run, Way};
 use crate::talk::{ANSWER, Talk};
 use crate::worker::{sleeping, state_of};
@@ -35,8 +39,30 @@ pub enum End {
     AtRest,
     /// The code under test was ended by this signal, in this process if one is known.
     Crash(i32, Option<Process>),
+    /// The code under test panicked; this is where, and what it said.
+    Panic(String),
     /// The adapter or the environment failed; this is why.
     Broken(String),
+}
+
+/// Is told the numbers of the processes that hold a link.
+type Look<'a> = dyn FnMut(&[u32]) + 'a;
+
+/// Is told the folder of a run.
+type Left<'a> = dyn FnMut(&Path) + 'a;
+
+/// How a scenario is run, beyond what it says.
+#[derive(Default)]
+pub struct Course<'a> {
+    /// The name under which the links are created; `None` for one that was never used.
+    pub name: Option<String>,
+    /// Whether processes exit once they are through; see [`Run::leave`].
+    pub leave: bool,
+    /// Called when all is at rest and the ends are still held, with the numbers of the processes
+    /// that hold them, the adapter's own first.
+    pub look: Option<&'a mut Look<'a>>,
+    /// The folder of the run, after the links are gone and before it is removed.
+    pub left: Option<&'a mut Left<'a>>,
 }
 
 /// An adapter program that has been started, ready to run scenarios.
@@ -137,6 +163,69 @@ impl Host {
         Ok(())
     }
 
+    /// Runs the scenario as [`Host::run`] does, on this course.
+    pub fn run_on(
+        &mut self,
+        link: &str,
+        scenario: &Scenario,
+        way: Way,
+        explains: &dyn Fn(&History) -> bool,
+        course: &mut Course<'_>,
+    ) -> Execution {
+        self.run_with(link, scenario, (way, QUIESCENCE), explains, course)
+    }
+
+    /// The number of the adapter's own process, where it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.talk.pid()
+    }
+
+    /// The adapter's program.
+    pub fn program(&self) -> &Path {
+        self.talk.program()
+    }
+
+    /// Lets the adapter's own process take a look; `aside` is called meanwhile, with the folder of
+    /// the look, on a thread of its own.
+    ///
+    /// # Errors
+    /// Why it cannot: what the adapter says, or why it does not answer.
+    pub fn look<T: Send>(
+        &mut self,
+        link: &str,
+        task: Task,
+        aside: impl FnOnce(&Path) -> T + Send,
+    ) -> Result<(Facts, T), String> {
+        let number = RUNS.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.join(number.to_string());
+        std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let name = format!("ipc-conform-{}-{number}-0", std::process::id());
+        let place = Place { name, folder: folder.clone() };
+        let request = Request::Look { link: link.into(), place: place.clone(), task };
+        let (answer, aside) = std::thread::scope(|scope| {
+            let aside = scope.spawn(|| aside(&folder));
+            let answer = self.talk.ask(&request);
+            (answer, aside.join())
+        });
+        let looked = match answer {
+            Ok(Answer::Looked { facts }) => Ok(facts),
+            Ok(Answer::Error { why }) => Err(why),
+            Ok(other) => {
+                self.talk.end();
+                Err(format!("it answers look with {other:?}"))
+            }
+            Err(why) => match self.after_death(link, vec![place], why, History::default()).end {
+                End::Crash(signal, _) => Err(format!("it was ended by signal {signal}")),
+                End::Broken(why) | End::Panic(why) => Err(why),
+                End::AtRest => Err("it ended".into()),
+            },
+        };
+        // What cannot be removed now goes with the run's folder.
+        let _ = std::fs::remove_dir_all(&folder);
+        let aside = aside.map_err(|_| "the look from outside failed".to_string())?;
+        looked.map(|facts| (facts, aside))
+    }
+
     /// Runs the scenario on the configuration `link`, and waits until everybody is through or
     /// nothing has moved for `patience`. Where `explains` says of the history so far that it may
     /// not end like this, it is watched for ten times as long before it counts as ended.
@@ -148,6 +237,17 @@ impl Host {
         patience: Duration,
         explains: &dyn Fn(&History) -> bool,
     ) -> Execution {
+        self.run_with(link, scenario, (way, patience), explains, &mut Course::default())
+    }
+
+    fn run_with(
+        &mut self,
+        link: &str,
+        scenario: &Scenario,
+        (way, patience): (Way, Duration),
+        explains: &dyn Fn(&History) -> bool,
+        course: &mut Course<'_>,
+    ) -> Execution {
         if interrupted() {
             let end = End::Broken("interrupted".into());
             return Execution { history: History::default(), end };
@@ -156,7 +256,8 @@ impl Host {
         let folder = self.folder.join(number.to_string());
         let execution = match self.prepare(&folder, scenario) {
             Ok(arena) => {
-                let name = format!("ipc-conform-{}-{number}", std::process::id());
+                let fresh = || format!("ipc-conform-{}-{number}", std::process::id());
+                let name = course.name.clone().unwrap_or_else(fresh);
                 let place = |i| Place { name: format!("{name}-{i}"), folder: folder.clone() };
                 let places: Vec<Place> = (0..scenario.links.len()).map(place).collect();
                 let run = Run {
@@ -165,11 +266,15 @@ impl Host {
                     way,
                     arena: folder.join("arena"),
                     places,
+                    leave: course.leave,
                 };
-                self.execute(run, &arena, patience, explains)
+                self.execute(run, &arena, patience, (explains, course))
             }
             Err(why) => Execution { history: History::default(), end: End::Broken(why) },
         };
+        if let Some(left) = &mut course.left {
+            left(&folder);
+        }
         // What cannot be removed now goes with the run's folder.
         let _ = std::fs::remove_dir_all(&folder);
         execution
@@ -186,7 +291,7 @@ impl Host {
         run: Run,
         arena: &Arena,
         patience: Duration,
-        explains: &dyn Fn(&History) -> bool,
+        (explains, course): (&dyn Fn(&History) -> bool, &mut Course<'_>),
     ) -> Execution {
         let scenario = run.scenario.clone();
         let (link, places) = (run.link.clone(), run.places.clone());
@@ -223,6 +328,12 @@ impl Host {
             Ok(()) => history.quiescent = true,
             Err(why) => return self.after_death(&link, places, why, history),
         }
+        if let Some(look) = &mut course.look {
+            let workers = (0..scenario.width() as u16).map(|p| arena.identity(Process(p)).0);
+            let mut holders: Vec<u32> = self.talk.pid().into_iter().chain(workers).collect();
+            holders.dedup();
+            look(&holders);
+        }
         let stuck = (0..scenario.width() as u16).any(|p| !arena.is_finished(Process(p)));
         let finished = self.talk.ask(&Request::Finish);
         if stuck {
@@ -230,7 +341,10 @@ impl Host {
             self.talk.end();
         }
         match finished {
-            Ok(Answer::Finished { deaths }) => self.judge(history, arena, &scenario, &deaths),
+            Ok(Answer::Finished { mut deaths }) => {
+                deaths.retain(|d| !(course.leave && d.code == Some(0)));
+                self.judge(history, arena, &scenario, &deaths)
+            }
             Ok(other) => {
                 self.talk.end();
                 broken(format!("it answers finish with {other:?}"))
@@ -258,7 +372,8 @@ impl Host {
                 End::Broken(format!("{process} exited with code {code}; {words}"))
             }
             None => match first_odd(arena, scenario) {
-                Some(why) => End::Broken(format!("{why}; {}", self.talk.last_words())),
+                Some((true, why)) => End::Panic(format!("{why}; {}", self.talk.last_words())),
+                Some((false, why)) => End::Broken(format!("{why}; {}", self.talk.last_words())),
                 None => End::AtRest,
             },
         };
@@ -307,7 +422,7 @@ impl Host {
     /// Waits until every process is through, or nothing has moved for `patience`.
     fn watch(&mut self, arena: &Arena, patience: Duration) -> Result<(), String> {
         let everybody = || (0..arena.processes() as u16).map(Process);
-        let mut moved = Instant::now();
+        let (mut moved, mut recorded) = (Instant::now(), Instant::now());
         let mut progress = arena.progress();
         loop {
             let left: Vec<Process> = everybody().filter(|p| !arena.is_finished(*p)).collect();
@@ -324,9 +439,14 @@ impl Host {
                 return Ok(());
             }
             let now = arena.progress();
-            // A worker that looks for something to be seen of another goes on by itself.
-            if now != progress || left.iter().any(|p| arena.is_awaiting(*p)) {
-                (progress, moved) = (now, Instant::now());
+            if now != progress {
+                (progress, moved, recorded) = (now, Instant::now(), Instant::now());
+            }
+            // A worker that looks for something to be seen of another goes on by itself; one that
+            // says so for ever is not believed for ever.
+            let awaiting = left.iter().any(|p| arena.is_awaiting(*p));
+            if awaiting && recorded.elapsed() < ANSWER {
+                moved = Instant::now();
             }
             // One that waits by spinning may only be slow, so it gets more time.
             let asleep = left.iter().all(|p| sleeping(arena.identity(*p)));
@@ -345,78 +465,4 @@ fn any_dead(arena: &Arena, width: usize) -> bool {
         let (pid, tid) = arena.identity(p);
         state_of(pid, tid).is_none()
     })
-}
-
-/// The first call that ended in a way the model has no word for.
-fn first_odd(arena: &Arena, scenario: &Scenario) -> Option<String> {
-    (0..arena.processes() as u16).map(Process).find_map(|p| {
-        let op = |call| scenario.calls(p).nth(call as usize).map_or("?", ipc_model::Op::name);
-        arena.records(p).unwrap_or_default().into_iter().find_map(|(_, record)| match record {
-            Record::Odd { call } => Some(format!("{p} {} failed oddly", op(call))),
-            Record::Unsupported { call } => {
-                Some(format!("the link claims {} and has no such call", op(call)))
-            }
-            _ => None,
-        })
-    })
-}
-
-/// Joins what the workers wrote down.
-fn history(arena: &Arena, scenario: &Scenario) -> Result<History, String> {
-    let mut history = History { links: scenario.links.clone(), ..History::default() };
-    let mut index = std::collections::HashMap::new();
-    let mut blocked = Vec::new();
-    let end = now();
-    for process in (0..scenario.width() as u16).map(Process) {
-        let calls: Vec<_> = scenario.calls(process).copied().collect();
-        let (mut last, mut inside) = (0, None);
-        for (time, record) in arena.records(process).map_err(|e| e.to_string())? {
-            if time > end || time < last {
-                return Err(format!("{process} reports times that go backwards"));
-            }
-            last = time;
-            let known = |call: u32| {
-                let op = calls.get(call as usize).copied();
-                op.ok_or_else(|| format!("{process} reports call {call} of {}", calls.len()))
-            };
-            match record {
-                Record::Call { call } => {
-                    let op = known(call)?;
-                    if let Some(earlier) = inside.replace(call) {
-                        return Err(format!("{process} begins call {call} within {earlier}"));
-                    }
-                    if index.contains_key(&(process, call)) {
-                        return Err(format!("{process} begins call {call} twice"));
-                    }
-                    let timed = op.mode() == ipc_model::Mode::Timed;
-                    index.insert((process, call), history.operations.len());
-                    history.operations.push(Operation {
-                        process,
-                        op,
-                        call: time,
-                        ret: None,
-                        timeout: timed.then_some(scenario.timeout),
-                        blocked: None,
-                    });
-                }
-                Record::Return { call, ret } => match index.get(&(process, call)) {
-                    Some(&i) if history.operations[i].ret.is_none() => {
-                        inside = None;
-                        history.operations[i].ret = Some((time, ret));
-                    }
-                    _ => return Err(format!("{process} answers call {call} twice or unasked")),
-                },
-                Record::Blocked { process, call } => blocked.push((process, call, time)),
-                Record::Kill { process } => history.kills.push((time, process)),
-                Record::Killed { process } => history.crashes.push((time, process)),
-                Record::Odd { .. } | Record::Unsupported { .. } => inside = None,
-            }
-        }
-    }
-    for (process, call, time) in blocked {
-        if let Some(&i) = index.get(&(process, call)) {
-            history.operations[i].blocked = Some(time);
-        }
-    }
-    Ok(history)
 }

@@ -67,6 +67,8 @@ impl Talk {
             let log = File::create(self.log()).map_err(|e| e.to_string())?;
             let mut process = Command::new(&self.program)
                 .env(HOST_VARIABLE, "1")
+                // The last words of one that panics are to say where, and not how it got there.
+                .env("RUST_BACKTRACE", "0")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(log)
@@ -133,6 +135,16 @@ impl Talk {
         let ended = is_over(&running.process);
         end_group(&running.process);
         running.process.wait().ok().filter(|_| ended)
+    }
+
+    /// The adapter's program.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The number of the program's process.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(|running| running.process.id())
     }
 
     /// How many descriptors the program holds.

@@ -30,6 +30,8 @@ pub struct Worker<'a> {
     /// The bytes of every message it sends, made before the clock runs.
     bytes: HashMap<(u32, u32), Vec<u8>>,
     next_call: u32,
+    /// Whether it exits once it is through; see [`crate::protocol::Run::leave`].
+    pub(crate) leave: bool,
 }
 
 impl<'a> Worker<'a> {
@@ -43,7 +45,7 @@ impl<'a> Worker<'a> {
         let own = scenario.calls(process).filter_map(Op::message);
         let bytes = own.map(|m| ((m.sequence, m.size), payload::bytes(&m))).collect();
         let known = scenario.messages().collect();
-        Self { arena, scenario, process, endpoints, known, bytes, next_call: 0 }
+        Self { arena, scenario, process, endpoints, known, bytes, next_call: 0, leave: false }
     }
 
     /// Says it is ready, waits for the start, plays the whole script, and keeps its ends until
@@ -56,6 +58,9 @@ impl<'a> Worker<'a> {
             }
             std::thread::yield_now();
         }
+        if self.leave {
+            self.await_gone();
+        }
         for step in &self.scenario.processes[self.process.0 as usize].0 {
             if self.arena.stopped() {
                 return;
@@ -63,8 +68,33 @@ impl<'a> Worker<'a> {
             self.step(step);
         }
         self.arena.finish(self.process);
+        if self.leave && self.sends() {
+            // As a program ends: what it holds is not dropped.
+            std::process::exit(0);
+        }
         while !self.arena.stopped() {
             std::thread::sleep(LOOK);
+        }
+    }
+
+    fn sends(&self) -> bool {
+        self.scenario.links.iter().any(|link| link.senders.contains(self.process))
+    }
+
+    /// One that only receives waits until every process that sends is gone.
+    fn await_gone(&self) {
+        let senders = self.scenario.links.iter().flat_map(|link| link.senders.iter());
+        for sender in senders.filter(|_| !self.sends()) {
+            let gone = || {
+                let (pid, tid) = self.arena.identity(sender);
+                self.arena.is_finished(sender)
+                    && matches!(state_of(pid, tid), None | Some('Z' | 'X'))
+            };
+            self.arena.set_awaiting(self.process, true);
+            while !gone() && !self.arena.stopped() {
+                std::thread::sleep(LOOK);
+            }
+            self.arena.set_awaiting(self.process, false);
         }
     }
 
@@ -85,7 +115,11 @@ impl<'a> Worker<'a> {
     fn call(&mut self, op: Op) {
         let call = self.next_call;
         self.next_call += 1;
-        let timeout = Duration::from_nanos(self.scenario.timeout);
+        // The largest number stands for the largest time there is.
+        let timeout = match self.scenario.timeout {
+            u64::MAX => Duration::MAX,
+            nanoseconds => Duration::from_nanos(nanoseconds),
+        };
         let arena = self.arena;
         let process = self.process;
         let record = |time, result: Result<Ret, Failure>| {
@@ -117,22 +151,29 @@ impl<'a> Worker<'a> {
                 let bytes = &self.bytes[&(message.sequence, message.size)];
                 let parcel = Parcel { bytes, priority: message.priority, to };
                 arena.call(process, call);
-                let result = match mode {
+                let result = catch(|| match mode {
                     Mode::Blocking => endpoint.send(parcel),
                     Mode::Nonblocking => endpoint.try_send(parcel),
                     Mode::Timed => endpoint.send_timeout(parcel, timeout),
-                };
-                record(now(), result.map(|()| Ret::Done));
+                });
+                let time = now();
+                match result {
+                    Some(result) => record(time, result.map(|()| Ret::Done)),
+                    None => arena.ret(process, time, Record::Panicked { call }),
+                }
             }
             Op::Receive { from, mode, .. } => {
                 arena.call(process, call);
-                let result = match mode {
+                let result = catch(|| match mode {
                     Mode::Blocking => endpoint.receive(from),
                     Mode::Nonblocking => endpoint.try_receive(from),
                     Mode::Timed => endpoint.receive_timeout(from, timeout),
-                };
+                });
                 let time = now();
-                record(time, result.map(|delivery| recognise(&delivery, &self.known)));
+                match result {
+                    Some(result) => record(time, result.map(|d| recognise(&d, &self.known))),
+                    None => arena.ret(process, time, Record::Panicked { call }),
+                }
             }
             Op::Close { .. } => unreachable!("done above"),
         }
@@ -206,6 +247,12 @@ impl<'a> Worker<'a> {
         }
         self.arena.note(self.process, now(), Record::Killed { process });
     }
+}
+
+/// What the code under test answers; `None` if it panics, which is a verdict on it and must not end
+/// the worker before that is written down.
+fn catch<T>(call: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).ok()
 }
 
 fn recognise(delivery: &Delivery, known: &[Message]) -> Ret {

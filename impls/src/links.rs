@@ -1,12 +1,19 @@
 //! The links, one folder each, and what they have in common.
 
+mod ends;
 pub mod error;
+pub mod loan;
+pub(crate) mod loans;
 pub mod mpmc;
 pub mod mq;
+mod outside;
+#[cfg(all(test, loom))]
+mod parties;
 #[cfg(all(test, loom))]
 mod record;
 pub mod rendezvous;
 pub mod ring;
+pub mod unbounded;
 
 use std::time::Duration;
 

@@ -11,12 +11,12 @@
 #[cfg(loom)]
 pub(crate) mod modelled;
 #[cfg(loom)]
-pub(crate) use modelled::{AtomicU32, AtomicU64, Futex, SEATS, fence, hint, spins};
+pub(crate) use modelled::{AtomicU32, AtomicU64, Futex, SEATS, SEGMENTS, SOON, fence, hint, spins};
 
 #[cfg(not(loom))]
 mod native;
 #[cfg(not(loom))]
-pub(crate) use native::{AtomicU32, AtomicU64, Futex, SEATS, fence, hint, spins};
+pub(crate) use native::{AtomicU32, AtomicU64, Futex, SEATS, SEGMENTS, SOON, fence, hint, spins};
 
 /// How a sleep ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! The one door to the kernel.
 
+pub(crate) mod bus;
+
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, fcntl};
 use nix::mqueue::MqdT;
 use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
@@ -62,6 +64,12 @@ fn timespec(time: Duration) -> libc::timespec {
 pub(crate) fn cpus() -> i64 {
     // Not an answer that anything but speed rests on.
     sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten().unwrap_or(1)
+}
+
+/// The length of a page of memory.
+pub(crate) fn page() -> usize {
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    page.and_then(|page| usize::try_from(page).ok()).unwrap_or(4096)
 }
 
 /// Sleeps while `word` is `expected`, until woken or until `deadline` on the clock of [`now`].
@@ -181,17 +189,26 @@ pub(crate) fn shm_unlink(name: &CString) -> nix::Result<()> {
     nix::sys::mman::shm_unlink(name.as_c_str())
 }
 
-/// A nameless object that is `bytes` long for ever: nobody can shrink it under our feet.
-pub(crate) fn sealed_memory(bytes: u64) -> nix::Result<File> {
+/// A nameless object that is `bytes` long for ever, with memory behind the first `reserved` of
+/// them: nobody can shrink it under our feet.
+pub(crate) fn sealed_memory(reserved: u64, bytes: u64) -> nix::Result<File> {
     use nix::fcntl::SealFlag;
     use nix::sys::memfd::{MFdFlags, memfd_create};
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let file: OwnedFd = memfd_create(c"ipc-link", flags)?;
     let file = File::from(file);
-    allocate(&file, bytes)?;
+    allocate(&file, reserved)?;
+    lengthen(&file, bytes)?;
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(file)
+}
+
+/// Whether nobody can shrink this object.
+pub(crate) fn is_sealed(file: &File) -> bool {
+    let seals = fcntl(file, FcntlArg::F_GET_SEALS);
+    // A file of another kind has none.
+    seals.is_ok_and(|seals| seals & libc::F_SEAL_SHRINK != 0)
 }
 
 /// Makes `file` `bytes` long with memory behind every one of them, so that a full file system is
@@ -206,6 +223,38 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
     let bytes = libc::off_t::try_from(bytes).map_err(|_| Errno::EFBIG)?;
     loop {
         match nix::fcntl::posix_fallocate(file, 0, bytes) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Makes `file` `bytes` long, and to the end of the page, without memory behind what is new.
+pub(crate) fn lengthen(file: &File, bytes: u64) -> nix::Result<()> {
+    let bytes = bytes.checked_next_multiple_of(page() as u64).ok_or(Errno::EFBIG)?;
+    let bytes = libc::off_t::try_from(bytes).map_err(|_| Errno::EFBIG)?;
+    nix::unistd::ftruncate(file, bytes)
+}
+
+/// Puts memory behind a range of `file`, without a change of its length.
+pub(crate) fn allocate_range(file: &File, range: std::ops::Range<u64>) -> nix::Result<()> {
+    if available_memory().is_some_and(|available| range.end - range.start > available) {
+        return Err(Errno::ENOSPC);
+    }
+    change_range(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, range)
+}
+
+/// Gives the memory behind a range of `file` back; the range reads as zeroes afterwards.
+pub(crate) fn punch(file: &File, range: std::ops::Range<u64>) -> nix::Result<()> {
+    let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    change_range(file, hole, range)
+}
+
+fn change_range(file: &File, how: FallocateFlags, range: std::ops::Range<u64>) -> nix::Result<()> {
+    let from = libc::off_t::try_from(range.start).map_err(|_| Errno::EFBIG)?;
+    let bytes = libc::off_t::try_from(range.end - range.start).map_err(|_| Errno::EFBIG)?;
+    loop {
+        match nix::fcntl::fallocate(file, how, from, bytes) {
             Err(Errno::EINTR) => {}
             other => return other,
         }

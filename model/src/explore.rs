@@ -2,13 +2,20 @@
 //! own promises in each of them.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use rustc_hash::FxHashMap;
 
-use crate::op::{Message, Mode, Process, Ret};
+mod graph;
+mod promises;
+mod runs;
+
+pub use graph::dot;
+pub use promises::PROMISES;
+pub use runs::runs;
+
+use crate::op::{Mode, Process, Ret};
 use crate::profile::Capacity;
-use crate::rule::{Kind, RuleId, RuleSet};
+use crate::rule::{RuleId, RuleSet};
 use crate::scenario::{Scenario, Step};
 use crate::spec::Spec;
 use crate::state::{Call, State};
@@ -99,50 +106,6 @@ enum Label {
 /// Explores the scenario breadth first.
 pub fn explore(spec: &Spec, scenario: &Scenario, limit: Limit) -> Exploration {
     Explorer { spec, scenario, limit }.explore(|_, _, _| {})
-}
-
-/// The graph of the scenario's states in the DOT language: a node a state, an edge a label.
-pub fn dot(spec: &Spec, scenario: &Scenario, limit: Limit) -> String {
-    let mut edges = String::new();
-    let mut nodes = Vec::new();
-    let explorer = Explorer { spec, scenario, limit };
-    explorer.explore(|from, label, to| {
-        nodes.resize(nodes.len().max(from.0 + 1).max(to.0 + 1), String::new());
-        nodes[from.0] = describe(from.1);
-        nodes[to.0] = describe(to.1);
-        let label = match label {
-            Label::Step(p, rule) => format!("{p} {rule}"),
-            Label::Call(p) => format!("{p} calls"),
-            Label::Return(p, ret) => format!("{p} is told {ret}"),
-            Label::Time(p) => format!("{p}'s deadline"),
-            Label::Go(p) => format!("{p} goes on"),
-            Label::Kill(p) => format!("{p} is killed"),
-        };
-        let _ = writeln!(edges, "  s{} -> s{} [label=\"{label}\"];", from.0, to.0);
-    });
-    let mut text = String::from("digraph states {\n  node [shape=box, fontname=monospace];\n");
-    for (i, node) in nodes.iter().enumerate() {
-        let _ = writeln!(text, "  s{i} [label=\"{node}\"];");
-    }
-    text + &edges + "}\n"
-}
-
-fn describe(node: &Node) -> String {
-    let queues: Vec<String> = node
-        .state
-        .links
-        .iter()
-        .map(|l| l.queue.iter().map(|w| w.message.to_string()).collect::<Vec<_>>().join(" "))
-        .map(|queue| format!("[{queue}]"))
-        .collect();
-    let calls = node.state.calls.iter().enumerate().map(|(p, call)| match call {
-        Call::Running => format!("P{p}"),
-        Call::Pending { op, blocked: false, .. } => format!("P{p} {op}?"),
-        Call::Pending { op, blocked: true, .. } => format!("P{p} {op} zzz"),
-        Call::Returning(ret) => format!("P{p} → {ret}"),
-        Call::Dead => format!("P{p} ✗"),
-    });
-    calls.chain(queues).collect::<Vec<_>>().join("\\n")
 }
 
 struct Explorer<'a> {
@@ -273,87 +236,6 @@ impl Explorer<'_> {
         let i = p.0 as usize;
         *node.state.call(p) == Call::Running
             && node.next[i] as usize == self.scenario.processes[i].0.len()
-    }
-
-    /// Notes every invariant that the node breaks.
-    fn hold_to(&self, node: &Node, broken: &mut BTreeSet<String>) {
-        let mut places: FxHashMap<(Process, u32), u32> = FxHashMap::default();
-        let mut count = |m: &Message| *places.entry((m.sender, m.sequence)).or_default() += 1;
-        let received = |ret: &Ret| match ret {
-            Ret::Received(m) => Some(*m),
-            _ => None,
-        };
-        for link in &node.state.links {
-            link.queue.iter().for_each(|w| count(&w.message));
-            let bound = match self.spec.profile.capacity {
-                Capacity::Zero => 0,
-                Capacity::Bounded(n) => n as usize * self.scenario.width(),
-                Capacity::AtLeast(_) | Capacity::Unbounded => usize::MAX,
-            };
-            let shared = self.spec.profile.addressing == crate::Addressing::Mailbox;
-            let bound = if shared { bound / self.scenario.width().max(1) } else { bound };
-            let each = self.spec.profile.distribution == crate::Distribution::ToEach;
-            let bound =
-                if each { bound.saturating_mul(link.receivers.iter().count()) } else { bound };
-            if link.queue.len() > bound {
-                broken.insert(format!("bound kept: {}", outcome(node)));
-            }
-        }
-        node.told.iter().flatten().filter_map(received).for_each(|m| count(&m));
-        for call in &node.state.calls {
-            if let Call::Returning(ret) = call {
-                received(ret).iter().for_each(&mut count);
-            }
-        }
-        let sent = self.scenario.messages().map(|m| (m.sender, m.sequence));
-        let sent: BTreeSet<_> = sent.collect();
-        if places.keys().any(|name| !sent.contains(name)) {
-            broken.insert(format!("nothing invented: {}", outcome(node)));
-        }
-        let queue = self.spec.profile.distribution.is_queue();
-        if queue && places.values().any(|n| *n > 1) {
-            broken.insert(format!("nothing twice: {}", outcome(node)));
-        }
-        // A receiver that was killed may have taken a message with it.
-        let killed = node.state.calls.contains(&Call::Dead);
-        for p in (0..self.scenario.width() as u16).map(Process) {
-            let told = node.told[p.0 as usize].iter();
-            let done = self.scenario.calls(p).zip(told).filter(|(_, ret)| **ret == Ret::Done);
-            let lost = done
-                .filter_map(|(op, _)| op.message())
-                .any(|m| !places.contains_key(&(m.sender, m.sequence)));
-            if lost && !killed && queue {
-                broken.insert(format!("nothing lost: {}", outcome(node)));
-            }
-            self.hold_to_waiting(node, p, broken);
-        }
-    }
-
-    /// A call that has not taken effect can take a step, or sleeps: never both, never neither.
-    fn hold_to_waiting(&self, node: &Node, p: Process, broken: &mut BTreeSet<String>) {
-        let Call::Pending { op, expired, .. } = *node.state.call(p) else { return };
-        if matches!(self.spec.profile.capacity, Capacity::AtLeast(_)) {
-            return;
-        }
-        let mut awake = node.state.clone();
-        awake.set(p, Call::Pending { op, blocked: false, expired });
-        // A partner that does not wait may meet it, but need not: it may sleep until then.
-        for call in &mut awake.calls {
-            let waits = matches!(call, Call::Pending { op, .. } if op.mode() != Mode::Nonblocking);
-            let own = *call == Call::Pending { op, blocked: false, expired };
-            if !waits && !own {
-                *call = Call::Running;
-            }
-        }
-        let enabled = self.spec.enabled(&awake, p);
-        let blocks = enabled.iter().any(|r| r.rule().kind == Kind::Blocks);
-        // Dying is no step of the call's own.
-        let own = |r: &&RuleId| !matches!(r.rule().kind, Kind::Blocks | Kind::Internal);
-        let others = enabled.iter().any(|r| own(&r));
-        if blocks == others {
-            let which = if blocks { "and may take a step" } else { "and may not even sleep" };
-            broken.insert(format!("waiting is silence: {p} in {op} {which}: {}", outcome(node)));
-        }
     }
 }
 

@@ -27,6 +27,8 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod cover;
+pub mod defect;
 pub mod explore;
 mod history;
 pub mod lanes;
@@ -58,7 +60,7 @@ pub use profile::{
 };
 pub use rule::{Force, Kind, Outcomes, Rule, RuleId, RuleSet};
 pub use scenario::{Scenario, ScenarioBuilder, ScenarioError, Script, Step};
-pub use source::{STATEMENTS, Source, Statement, statement};
+pub use source::{STATEMENTS, Shown, Source, Statement, statement};
 pub use spec::Spec;
 pub use state::{Call, Ends, Link, ProcessSet, State, Waiting};
 pub use verdict::{Allowed, Counterexample, Coverage, Got, Verdict};

@@ -106,6 +106,21 @@ impl Op {
         }
     }
 
+    /// The same call by processes and on links that are numbered higher by so much.
+    pub(crate) fn moved(self, processes: u16, links: u8) -> Self {
+        let shift = |p: Process| Process(p.0 + processes);
+        match self {
+            Op::Send { link, to, message, mode } => {
+                let message = Message { sender: shift(message.sender), ..message };
+                Op::Send { link: link + links, to: to.map(shift), message, mode }
+            }
+            Op::Receive { link, from, mode } => {
+                Op::Receive { link: link + links, from: from.map(shift), mode }
+            }
+            Op::Close { link } => Op::Close { link: link + links },
+        }
+    }
+
     /// How long it is willing to wait; `close` never waits.
     pub fn mode(&self) -> Mode {
         match *self {

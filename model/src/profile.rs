@@ -164,6 +164,11 @@ impl Default for Modes {
 }
 
 impl Modes {
+    /// Whether any call waits.
+    pub fn waits(&self) -> bool {
+        self.blocking || self.timed
+    }
+
     /// Whether calls of this mode are offered.
     pub fn offers(&self, mode: crate::Mode) -> bool {
         match mode {
@@ -263,6 +268,17 @@ impl Profile {
         self.validate_distribution()?;
         if let Capacity::AtLeast(0) = self.capacity {
             return clash("capacity=at_least", "at_least=0", "a link that may be full when empty");
+        }
+        if let Capacity::Bounded(0) = self.capacity {
+            return clash("capacity=bounded", "bounded=0", "a link without a buffer is capacity=0");
+        }
+        if let Size::NonemptyUpTo(0) = self.size {
+            let why = "there is no length that it takes";
+            return clash("size=nonempty-up-to", "nonempty-up-to=0", why);
+        }
+        if self.capacity == Capacity::Zero && !self.send.waits() && !self.receive.waits() {
+            let why = "nothing waits in the link, and nobody waits at it, so nothing ever arrives";
+            return clash("capacity=0", "send.blocking=receive.blocking=false", why);
         }
         if !(self.send.blocking || self.send.nonblocking || self.send.timed) {
             return clash("send.blocking=false", "send.nonblocking=false", "nothing can be sent");

@@ -139,6 +139,33 @@ impl Scenario {
         (0..self.width() as u16).flat_map(|p| self.calls(Process(p))).filter_map(Op::message)
     }
 
+    /// Both scenarios at once, with no process and no link in common: the other one's are numbered
+    /// after those of this one.
+    pub fn beside(&self, other: &Self) -> Self {
+        let (width, links) = (self.width() as u16, self.links.len() as u8);
+        let mut both = self.clone();
+        both.name = format!("{} beside {}", self.name, other.name);
+        let shift = |p: Process| Process(p.0 + width);
+        both.links.extend(other.links.iter().map(|ends| Ends {
+            senders: ends.senders.iter().map(shift).collect(),
+            receivers: ends.receivers.iter().map(shift).collect(),
+        }));
+        both.processes.extend(other.processes.iter().map(|script| {
+            let moved = |step: &Step| match *step {
+                Step::Call(op) => Step::Call(op.moved(width, links)),
+                Step::AwaitBlocked { process, call } => {
+                    Step::AwaitBlocked { process: shift(process), call }
+                }
+                Step::AwaitReturn { process, call } => {
+                    Step::AwaitReturn { process: shift(process), call }
+                }
+                Step::Kill { process } => Step::Kill { process: shift(process) },
+            };
+            Script(script.0.iter().map(moved).collect())
+        }));
+        both
+    }
+
     /// Whether any process is killed: such a scenario needs real processes.
     pub fn kills(&self) -> bool {
         let steps = || self.processes.iter().flat_map(|s| &s.0);

@@ -1,6 +1,7 @@
 //! The labelled transition system of one link: which states follow a call, a step, a return, a
 //! crash, or the passing of a deadline.
 
+use crate::defect::Defect;
 use crate::mutant::Mutation;
 use crate::op::{Op, Process, Ret};
 use crate::profile::Profile;
@@ -15,6 +16,7 @@ pub struct Spec {
     pub profile: Profile,
     rules: Vec<RuleId>,
     mutation: Option<Mutation>,
+    defect: Option<Defect>,
 }
 
 /// One step that a state allows: the rule that fires, and the state it leads to.
@@ -24,7 +26,12 @@ impl Spec {
     /// The specification of a link that claims this profile.
     pub fn new(profile: Profile) -> Self {
         let claimed = |r: &RuleId| (r.rule().claimed)(&profile) && r.rule().kind != Kind::Property;
-        Self { profile, rules: RuleId::all().filter(claimed).collect(), mutation: None }
+        Self {
+            profile,
+            rules: RuleId::all().filter(claimed).collect(),
+            mutation: None,
+            defect: None,
+        }
     }
 
     /// The same with one defect: a specification that is wrong on purpose, to test what tests.
@@ -32,9 +39,14 @@ impl Spec {
         Self { mutation: Some(mutation), ..Self::new(profile) }
     }
 
+    /// The same with one defect of one place of one rule.
+    pub fn defective(profile: Profile, defect: Defect) -> Self {
+        Self { defect: Some(defect), ..Self::new(profile) }
+    }
+
     /// Whether it is wrong on purpose: monitors know only the right one.
     pub(crate) fn is_mutated(&self) -> bool {
-        self.mutation.is_some()
+        self.mutation.is_some() || self.defect.is_some()
     }
 
     /// The rules of kind other than `Property` that the profile switches on.
@@ -61,9 +73,12 @@ impl Spec {
         if idle && !state.dying.contains(process) {
             return steps;
         }
-        let at = At { profile: &self.profile, state, process };
+        let at = At::new(&self.profile, state, process);
         for &id in &self.rules {
-            let mut outcomes = (id.rule().step)(&at);
+            let mut outcomes = match self.defect {
+                Some(defect) if defect.rule == id => defect.step(&at),
+                _ => (id.rule().step)(&at),
+            };
             if let Some(mutation) = self.mutation {
                 outcomes = mutation(&at, id.rule(), outcomes);
             }

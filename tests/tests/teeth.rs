@@ -44,9 +44,8 @@ fn for_each_link<T: Send>(
 #[test]
 fn the_specification_served_as_a_link_passes_everything() {
     let correct = |claim: &Claim| !claim.link.starts_with("mutant-");
-    let results = for_each_link(correct, |host, claim| {
-        run_link(host, claim, PLAN, &Asked::EVERYTHING, &|_| ())
-    });
+    let results =
+        for_each_link(correct, |host, claim| run_link(host, claim, PLAN, &Asked::EVERYTHING));
     assert!(results.len() >= 15);
     for (link, LinkResult { cells, .. }) in results {
         for cell in cells {
@@ -64,7 +63,7 @@ fn every_mutant_is_found_out_by_the_rule_it_breaks() {
         let name = claim.link.trim_start_matches("mutant-");
         let breaks = mutant(name).unwrap().breaks;
         let asked = [rulebook::named(breaks).unwrap()].into_iter().collect();
-        let result = run_link(host, claim, plan, &asked, &|_| ());
+        let result = run_link(host, claim, plan, &asked);
         let red = |v: CellVerdict| v.is_red() || v == CellVerdict::Deviates;
         let red: Vec<String> =
             result.cells.iter().filter(|c| red(c.verdict)).map(|c| c.rule.clone()).collect();

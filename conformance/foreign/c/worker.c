@@ -227,6 +227,31 @@ static int holds(const json *holders)
     return 0;
 }
 
+static int sends(void)
+{
+    for (json *link = json_get(scenario, "links")->first; link; link = link->next)
+        if (holds(json_get(link, "senders")))
+            return 1;
+    return 0;
+}
+
+/* Waits until all that send have left. */
+static void await_gone(void)
+{
+    put(own + AWAITING, 1);
+    for (json *link = json_get(scenario, "links")->first; link; link = link->next)
+        for (json *one = json_get(link, "senders")->first; one; one = one->next) {
+            word *sender = part(arena, (int)one->number);
+            while (peek(arena + STOP) != 1) {
+                char state = state_of(peek(sender + PID), peek(sender + PID));
+                if (peek(sender + DONE) == 1 && (!state || state == 'Z' || state == 'X'))
+                    break;
+                pause_for(LOOK);
+            }
+        }
+    put(own + AWAITING, 0);
+}
+
 static int connect_ends(const json *request)
 {
     json *links = json_get(scenario, "links"), *places = json_get(request, "places");
@@ -263,6 +288,10 @@ int work(const char *text, int process)
     put(own + READY, 1);
     while (peek(arena + GO) != 1 && peek(arena + STOP) != 1)
         sched_yield();
+    json *asked = json_get(request, "leave");
+    int leave = asked && asked->type == 'w' && !strcmp(asked->text, "true");
+    if (leave && !sends())
+        await_gone();
     json *script = json_at(json_get(scenario, "processes"), self);
     for (json *step = script->first; step && peek(arena + STOP) != 1; step = step->next) {
         json *what = step->first;
@@ -271,16 +300,17 @@ int work(const char *text, int process)
             call(what);
         } else if (!strcmp(what->name, "kill")) {
             kill_process(other);
+        } else if (!strcmp(what->name, "await_return")) {
+            await_return(other, json_number(what, "call"));
         } else {
             put(own + AWAITING, 1);
-            if (!strcmp(what->name, "await_blocked"))
-                await_blocked(other, json_number(what, "call"));
-            else
-                await_return(other, json_number(what, "call"));
+            await_blocked(other, json_number(what, "call"));
             put(own + AWAITING, 0);
         }
     }
     put(own + DONE, 1);
+    if (leave && sends())
+        exit(0);
     /* The ends are kept until the scenario is over. */
     while (peek(arena + STOP) != 1)
         pause_for(LOOK);

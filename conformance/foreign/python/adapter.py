@@ -45,7 +45,7 @@ class Running:
                 sends, receives = (process in holders[k] for k in ("senders", "receivers"))
                 if sends or receives:
                     ends[number] = link.end(sends, receives)
-            arguments = (request["arena"], scenario, process, ends)
+            arguments = (request["arena"], scenario, process, ends, request.get("leave", False))
             self.workers.append(context.Process(target=worker.run, args=arguments))
         for child in self.workers:
             child.start()

@@ -58,8 +58,9 @@ def message_of(send):
 
 
 class Worker:
-    def __init__(self, arena, scenario, process, ends):
+    def __init__(self, arena, scenario, process, ends, leave=False):
         self.arena, self.process, self.ends = arena, process, ends
+        self.senders = {p for link in scenario["links"] for p in link["senders"]} if leave else set()
         self.script = scenario["processes"][process]
         self.timeout = scenario.get("timeout", 20_000_000) / 1e9
         self.asleep = scenario.get("asleep", 0) / 1e9
@@ -76,22 +77,38 @@ class Worker:
             if self.arena.stopped():
                 return
             time.sleep(0)
+        if self.process not in self.senders:
+            self.await_gone()
         for step in self.script:
             if "call" in step:
                 self.call(step["call"])
             elif "kill" in step:
                 self.kill(step["kill"]["process"])
+            elif "await_return" in step:
+                self.await_return(**step["await_return"])
             else:
                 self.arena.write(self.process, layout.AWAITING, 1)
-                if "await_blocked" in step:
-                    self.await_blocked(**step["await_blocked"])
-                else:
-                    self.await_return(**step["await_return"])
+                self.await_blocked(**step["await_blocked"])
                 self.arena.write(self.process, layout.AWAITING, 0)
         self.arena.write(self.process, layout.DONE, 1)
+        if self.process in self.senders:
+            # It leaves as a program ends.
+            return
         # The ends are kept until the scenario is over.
         while not self.arena.stopped():
             time.sleep(LOOK)
+
+    def await_gone(self):
+        """Waits until all that are to leave have left."""
+        self.arena.write(self.process, layout.AWAITING, 1)
+        for sender in self.senders:
+            while not self.arena.stopped():
+                pid = self.arena.read(sender, layout.PID)
+                done = self.arena.read(sender, layout.DONE)
+                if done and state_of(pid, pid) in (None, "Z", "X"):
+                    break
+                time.sleep(LOOK)
+        self.arena.write(self.process, layout.AWAITING, 0)
 
     def call(self, op):
         (what, details), = op.items()
@@ -175,10 +192,10 @@ def state_of(pid, tid):
         return None
 
 
-def run(path, scenario, process, ends):
+def run(path, scenario, process, ends, leave=False):
     """What a worker process does from beginning to end."""
     # A worker whose host dies has nobody left to report to (PR_SET_PDEATHSIG is 1).
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    Worker(Arena(path), scenario, process, ends).play()
+    Worker(Arena(path), scenario, process, ends, leave).play()
     # At once: what multiprocessing does at the end of a process is no part of the scenario.
     os._exit(0)

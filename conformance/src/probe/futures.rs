@@ -29,6 +29,8 @@ pub(super) const WAKE_WHEN_READY: Probe = Probe {
         POLL,
     ),
     claimed: |claim| claim.futures.is_some(),
+    deep: false,
+    way: None,
     look: |subject| {
         look(subject, |claim| [message_comes(claim), room_comes(claim), ends(claim)].concat())
     },
@@ -42,6 +44,8 @@ pub(super) const WAKE_LATEST_WAKER: Probe = Probe {
         POLL,
     ),
     claimed: |claim| claim.futures.is_some(),
+    deep: false,
+    way: None,
     look: |subject| look(subject, latest_waker),
 };
 
@@ -53,6 +57,8 @@ pub(super) const WAKE_PASSED_ON: Probe = Probe {
         POLL,
     ),
     claimed: |claim| claim.futures.is_some() && !passed_on(claim).is_empty(),
+    deep: false,
+    way: None,
     look: |subject| look(subject, passed_on),
 };
 
@@ -64,6 +70,8 @@ pub(super) const SEND_DROPPED: Probe = Probe {
         CANCEL,
     ),
     claimed: |claim| claim.futures.is_some() && !send_dropped(claim).is_empty(),
+    deep: false,
+    way: None,
     look: |subject| cancelled(subject, |safe| safe.send, send_dropped),
 };
 
@@ -76,6 +84,8 @@ pub(super) const RECEIVE_DROPPED: Probe = Probe {
         CANCEL,
     ),
     claimed: |claim| claim.futures.is_some(),
+    deep: false,
+    way: None,
     look: |subject| cancelled(subject, |safe| safe.receive, receive_dropped),
 };
 
@@ -397,6 +407,10 @@ fn cancelled(
                 CellVerdict::Pass => "undocumented, and kept".into(),
                 _ => format!("undocumented, and not so: {}", found.why),
             },
+            observed: vec![match found.verdict {
+                CellVerdict::Pass => "kept".into(),
+                _ => "not kept".into(),
+            }],
         },
         _ => found,
     }

@@ -3,22 +3,29 @@
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use ipc_conformance::campaign;
 use ipc_conformance::replay::Replay;
 use ipc_conformance::report::{Report, html, merge, text};
+use ipc_conformance::{NOT_ASKED, NOT_NEEDED};
 
+use super::MergeArguments;
 use super::report::{folder_of, read, write};
-use super::{MergeArguments, WELL};
+use super::run::exit_code;
 
 pub(super) fn merge(arguments: &MergeArguments) -> anyhow::Result<u8> {
     let out = &arguments.out;
     let mut report = joined(&arguments.files, out)?;
     report.complete()?;
+    if !arguments.partial {
+        campaign::complete(&report.shards)?;
+    }
     gather(&mut report, out)?;
     write(Some(&out.join("report.json")), &(serde_json::to_string_pretty(&report)? + "\n"))?;
     write(Some(&out.join("report.html")), &html::page(&report))?;
     super::say!("{}", text::matrix(&report, false));
     super::say!("report: {} and report.json", out.join("report.html").display());
-    Ok(WELL)
+    let excused: &[&str] = if arguments.partial { &[NOT_ASKED, NOT_NEEDED] } else { &[NOT_ASKED] };
+    Ok(exit_code(&report, excused, false))
 }
 
 /// All files as one report, whose replay files are named as seen from `folder`.

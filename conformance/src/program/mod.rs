@@ -1,9 +1,12 @@
 //! The commands of `ipc-conform`.
 
+mod bisect;
 mod check;
 mod diff;
+mod explore;
 mod merge;
 mod new;
+mod prepare;
 mod replay;
 mod report;
 mod rules;
@@ -15,9 +18,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipc_conformance::campaign::{Campaign, Shard};
 use ipc_conformance::rulebook;
 use ipc_conformance::stepping::Depth;
 use ipc_conformance::suite::Plan;
+use semver::Version;
 
 /// Is this inter-process communication correct? Holds links against an executable formal model.
 ///
@@ -65,14 +70,20 @@ enum Command {
     Step(step::StepArguments),
     /// Decides whether a recorded history is legal.
     Check(CheckArguments),
+    /// Walks every behaviour of small scenarios: states, endings, promises, and the graph.
+    Explore(explore::ExploreArguments),
     /// Writes a test crate: a small link with a mistake in it, every rule a test.
     New(NewArguments),
     /// Writes a report in another format; several files are merged first.
     Report(ReportArguments),
-    /// Joins the reports of shards: of two verdicts on one cell, the worse one stays.
+    /// Joins the reports of shards: of two verdicts on one cell, the worse one stays. Exits as the
+    /// whole run would.
     Merge(MergeArguments),
-    /// Tells what changed between two reports. Exit code 1: a cell became red.
+    /// Tells what changed between two reports, or between two versions of a crate, which are run
+    /// for it. Exit code 1: a cell became red.
     Diff(DiffArguments),
+    /// Finds the first version of a crate where the verdict on a rule changes.
+    Bisect(BisectArguments),
 }
 
 #[derive(Args)]
@@ -84,24 +95,24 @@ pub(crate) struct NewArguments {
     pub(crate) name: Option<String>,
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct RunArguments {
     /// `adapter`, `adapter/configuration`, either with `@version` behind the adapter, or the path
     /// of an adapter program. Default: the links of the main job.
     pub(crate) links: Vec<String>,
-    /// Only rules that match, such as `order.*`.
+    #[command(flatten)]
+    pub(crate) asked: Asked,
+    /// Only this part of the runs: K of N, such as `3/8`. `merge` joins the reports of all N.
+    #[arg(long, value_name = "K/N", default_value_t)]
+    pub(crate) shard: Shard,
+    /// Goes on where a run into the same folder was interrupted or killed; begins, if there was
+    /// none.
     #[arg(long)]
-    pub(crate) rule: Option<String>,
+    pub(crate) resume: bool,
     /// Steps through the links' own programs, too: killed at every instruction, and interleaved at
     /// every access to what they share (x86-64 Linux).
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub(crate) stepped: bool,
-    /// How much is run.
-    #[arg(long, value_enum, default_value_t = Level::Quick)]
-    pub(crate) level: Level,
-    /// The seed of the random scenarios: the same seed gives the same ones.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
     /// Where the report goes. Default: `target/ipc-conform` of the project.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
@@ -110,17 +121,25 @@ pub(crate) struct RunArguments {
     pub(crate) deviations: Option<PathBuf>,
 }
 
-impl Default for RunArguments {
+impl Default for Asked {
     fn default() -> Self {
-        Self {
-            links: Vec::new(),
-            rule: None,
-            stepped: false,
-            level: Level::Quick,
-            seed: 1,
-            out: None,
-            deviations: None,
-        }
+        Self { rule: None, level: Level::Quick, seed: 1 }
+    }
+}
+
+impl RunArguments {
+    /// Whether links are stepped: by the flag, or because a rule is asked for that needs it.
+    fn is_stepped(&self) -> bool {
+        let glob = self.asked.rule.as_deref();
+        let named = |glob: &str| rulebook::stepped().any(|e| matches(glob, e.about.id));
+        self.stepped || glob.is_some_and(named)
+    }
+
+    /// What is asked for, as reports and progress keep it.
+    fn campaign(&self) -> Campaign {
+        let Asked { rule, level, seed } = self.asked.clone();
+        let (links, level) = (self.links.clone(), level.word().into());
+        Campaign { links, rule, level, seed, shard: self.shard }
     }
 }
 
@@ -183,6 +202,9 @@ pub(crate) struct ReportArguments {
     /// How it is written.
     #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
     pub(crate) format: ReportFormat,
+    /// What the links cost: `bench.json` of a measurement. For the HTML page.
+    #[arg(long)]
+    pub(crate) bench: Option<PathBuf>,
     /// The file to write. Default: standard output.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
@@ -211,20 +233,69 @@ pub(crate) struct MergeArguments {
     /// The folder that gets report.json, report.html and the replay files.
     #[arg(long)]
     pub(crate) out: PathBuf,
+    /// Joins what there is, although shards are missing.
+    #[arg(long)]
+    pub(crate) partial: bool,
 }
 
 #[derive(Args)]
 pub(crate) struct DiffArguments {
-    /// The report before.
-    pub(crate) before: PathBuf,
-    /// The report after.
-    pub(crate) after: PathBuf,
+    /// What was before: a report file, or links to run, such as `crossbeam-channel@0.5.8`.
+    pub(crate) before: String,
+    /// What came after.
+    pub(crate) after: String,
+    /// Where both sides' reports are kept, if links are run. Default: `target/ipc-conform/diff` of
+    /// the project.
+    #[arg(long)]
+    pub(crate) keep: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) asked: Asked,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub(crate) format: DiffFormat,
     /// The file to write. Default: standard output.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct BisectArguments {
+    /// `adapter`, or `adapter/configuration`.
+    pub(crate) link: String,
+    /// Name of the rule, such as `send.full.blocks`; or several, such as `send.*`.
+    pub(crate) rule: String,
+    /// The version to begin with. Default: the oldest.
+    #[arg(long)]
+    pub(crate) from: Option<Version>,
+    /// The version to end with. Default: the newest.
+    #[arg(long)]
+    pub(crate) to: Option<Version>,
+    /// How much is run of each version.
+    #[arg(long, value_enum, default_value_t = Level::Quick)]
+    pub(crate) level: Level,
+    /// The seed of the random scenarios.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Runs every version instead of halving: changes that were taken back show, too.
+    #[arg(long)]
+    pub(crate) every: bool,
+    /// Where each version's report is kept. Default: `target/ipc-conform/bisect` of the project.
+    #[arg(long)]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+/// What is asked of links that a command runs.
+#[derive(Args, Clone)]
+pub(crate) struct Asked {
+    /// Only rules that match, such as `order.*`.
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// How much is run.
+    #[arg(long, value_enum, default_value_t = Level::Quick)]
+    pub(crate) level: Level,
+    /// The seed of the random scenarios: the same seed gives the same ones.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// The formats of a difference.
@@ -275,10 +346,12 @@ impl Arguments {
             Some(Command::Replay { file, run, times }) => replay::replay(&file, run, times),
             Some(Command::Step(arguments)) => step::step(&arguments),
             Some(Command::Check(arguments)) => check::check(&arguments),
+            Some(Command::Explore(arguments)) => explore::explore(&arguments),
             Some(Command::New(arguments)) => new::new(&arguments),
             Some(Command::Report(arguments)) => report::report(&arguments),
             Some(Command::Merge(arguments)) => merge::merge(&arguments),
             Some(Command::Diff(arguments)) => diff::diff(&arguments),
+            Some(Command::Bisect(arguments)) => bisect::bisect(&arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),

@@ -9,7 +9,8 @@ use super::{NewArguments, WELL};
 
 /// The files of the crate. What stands between two `@` is filled in.
 const FILES: &[(&str, &str)] = &[
-    ("Cargo.toml", include_str!("../../template/Cargo.toml")),
+    // Under another name, so that cargo does not take the folder for a package and leave it out.
+    ("Cargo.toml", include_str!("../../template/Cargo.toml.in")),
     ("src/lib.rs", include_str!("../../template/src/lib.rs")),
     ("tests/conformance.rs", include_str!("../../template/tests/conformance.rs")),
     ("tests/adapter/mod.rs", include_str!("../../template/tests/adapter/mod.rs")),
@@ -44,12 +45,15 @@ pub(super) fn new(arguments: &NewArguments) -> anyhow::Result<u8> {
 }
 
 fn filled(text: &str, name: &str) -> String {
-    let workspace = catalogue::workspace();
-    let place = |folder: &str| workspace.join(folder).display().to_string();
+    // A program that was installed takes its own version from the registry.
+    let place = |folder: &str| match catalogue::workspace() {
+        Ok(project) => format!("{{ path = \"{}\" }}", project.join(folder).display()),
+        Err(_) => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
+    };
     text.replace("@name@", name)
         .replace("@crate@", &name.replace('-', "_"))
-        .replace("@conformance@", &place("conformance"))
-        .replace("@model@", &place("model"))
+        .replace("\"@conformance@\"", &place("conformance"))
+        .replace("\"@model@\"", &place("model"))
 }
 
 /// What keeps the text from being the name of a package that cargo builds.

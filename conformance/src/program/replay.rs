@@ -63,6 +63,7 @@ fn run_again(replay: &Replay) -> anyhow::Result<u8> {
         let execution = suite::execute(&mut host, &claim, &replay.scenario, replay.way);
         match execution.end {
             End::AtRest => {}
+            End::Panic(why) => bail!("the code under test panicked: {why}"),
             End::Broken(why) => bail!("it could not be run: {why}"),
             End::Crash(signal, _) => bail!("the code under test was ended by signal {signal}"),
         }

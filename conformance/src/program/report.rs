@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
+use ipc_conformance::report::cost::Costs;
 use ipc_conformance::report::{Report, badge, html, junit, markdown};
 
 use super::{ReportArguments, ReportFormat, WELL, merge};
@@ -14,7 +15,10 @@ pub(super) fn report(arguments: &ReportArguments) -> anyhow::Result<u8> {
     let report = merge::joined(&arguments.files, folder)?;
     report.complete().map_err(|e| anyhow!("{}: {e}", names(&arguments.files)))?;
     let text = match arguments.format {
-        ReportFormat::Html => html::page(&report),
+        ReportFormat::Html => {
+            let costs = arguments.bench.as_deref().map(costs).transpose()?;
+            html::page_with(&report, costs.as_ref())
+        }
         ReportFormat::Json => serde_json::to_string_pretty(&report)? + "\n",
         ReportFormat::Junit => junit::junit(&report).map_err(|e| anyhow!("JUnit: {e}"))?,
         ReportFormat::Markdown => markdown::markdown(&report),
@@ -22,6 +26,11 @@ pub(super) fn report(arguments: &ReportArguments) -> anyhow::Result<u8> {
     };
     write(to, &text)?;
     Ok(WELL)
+}
+
+fn costs(file: &Path) -> anyhow::Result<Costs> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    Costs::parse(&text).map_err(|e| anyhow!("{}: {e}", file.display()))
 }
 
 fn names(files: &[PathBuf]) -> String {

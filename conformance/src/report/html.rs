@@ -2,6 +2,7 @@
 //! without its script, which adds filters, panels and keys.
 
 mod claims;
+mod cost;
 mod found;
 mod matrix;
 mod picture;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::cost::Costs;
 use super::{Cell, CellVerdict, Report, ReportRule};
 
 const STYLE: &str = include_str!("../../assets/report.css");
@@ -18,6 +20,7 @@ const SCRIPT: &str = include_str!("../../assets/report.js");
 /// The report with what the sections look up.
 struct Page<'a> {
     report: &'a Report,
+    costs: Option<&'a Costs>,
     cells: HashMap<(&'a str, &'a str), &'a Cell>,
 }
 
@@ -33,8 +36,13 @@ impl<'a> Page<'a> {
 
 /// The page.
 pub fn page(report: &Report) -> String {
+    page_with(report, None)
+}
+
+/// The page, with what the links cost where that is known.
+pub fn page_with(report: &Report, costs: Option<&Costs>) -> String {
     let cells = report.cells.iter().map(|c| ((c.link.as_str(), c.rule.as_str()), c)).collect();
-    let page = Page { report, cells };
+    let page = Page { report, costs, cells };
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -47,6 +55,7 @@ pub fn page(report: &Report) -> String {
                     (legend())
                     (found::section(&page))
                     (claims::differences(&page))
+                    @if let Some(costs) = costs { (cost::section(costs)) }
                     (claims::links(&page))
                     (rules(&page))
                 }
@@ -165,6 +174,7 @@ fn top(page: &Page<'_>) -> Markup {
                 a href="#legend" { "Legend" }
                 a href="#found" { "Findings" }
                 a href="#differ" { "Where crates differ" }
+                @if page.costs.is_some() { a href="#cost" { "Cost" } }
                 a href="#links" { "Links" }
                 a href="#rules" { "Rules" }
             }

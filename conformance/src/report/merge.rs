@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cell, CellVerdict, Report, ReportLink};
+use crate::campaign::{self, Campaign, ShardError};
 
 /// Why two reports cannot be joined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +11,9 @@ pub enum MergeError {
     /// There is nothing to join.
     #[error("there is no report to merge")]
     Nothing,
+    /// They are parts of one campaign, and overlap.
+    #[error(transparent)]
+    Shards(#[from] ShardError),
     /// Their suites differ, so that one name may mean two things.
     #[error("they come from different versions of the suite: {first} and {second}")]
     Suite {
@@ -53,6 +57,7 @@ pub fn merge(report: &mut Report, other: &Report) -> Result<(), MergeError> {
         match report.links.iter_mut().find(|l| l.name == link.name) {
             Some(mine) => {
                 mine.runs = mine.runs.saturating_add(link.runs);
+                mine.steps.merge(&link.steps);
                 mine.ways = BTreeSet::from_iter(mine.ways.iter().chain(&link.ways).copied())
                     .into_iter()
                     .collect();
@@ -81,20 +86,14 @@ pub fn merge(report: &mut Report, other: &Report) -> Result<(), MergeError> {
         let mine = report.environment.entry(name.clone()).or_insert_with(|| value.clone());
         *mine = both(mine, value);
     }
-    sort(report);
+    report.shards.extend(other.shards.iter().cloned());
+    report.sort();
     Ok(())
 }
 
-/// Cells in the order of links and rules, however the shards were cut.
-fn sort(report: &mut Report) {
-    let links: BTreeMap<String, usize> =
-        report.links.iter().enumerate().map(|(i, l)| (l.name.clone(), i)).collect();
-    let rules: BTreeMap<String, usize> =
-        report.rules.iter().enumerate().map(|(i, r)| (r.id.clone(), i)).collect();
-    report.cells.sort_by_key(|c| (links.get(&c.link).copied(), rules.get(&c.rule).copied()));
-}
-
 fn compatible(report: &Report, other: &Report) -> Result<(), MergeError> {
+    let parts: Vec<Campaign> = report.shards.iter().chain(&other.shards).cloned().collect();
+    campaign::distinct(&parts)?;
     if report.suite != other.suite {
         let (first, second) = (report.suite.clone(), other.suite.clone());
         return Err(MergeError::Suite { first, second });

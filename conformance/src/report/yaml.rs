@@ -47,6 +47,7 @@ mod tests {
             seed: 1,
             level: "quick".into(),
             environment: Default::default(),
+            shards: Vec::new(),
             links: Vec::new(),
             rules: Vec::new(),
             cells: Vec::new(),

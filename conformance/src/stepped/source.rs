@@ -126,8 +126,10 @@ fn short_name(name: &str) -> String {
 
 /// A path as its readers know it: inside of the project, of a crate, or of the standard library.
 fn short_path(path: &str) -> String {
-    let workspace = crate::catalogue::workspace();
-    if let Ok(inside) = Path::new(path).strip_prefix(&workspace) {
+    // Without the project's folder nothing is inside of it.
+    let workspace = crate::catalogue::workspace().unwrap_or_default();
+    let within = Path::new(path).strip_prefix(&workspace);
+    if let Some(inside) = within.ok().filter(|_| workspace.is_absolute()) {
         return inside.display().to_string();
     }
     if let Some((_, inside)) = path.split_once("/registry/src/") {

@@ -90,7 +90,7 @@ impl<T> Sender<T> {
 
     /// Sends, and waits for room no longer than this.
     pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendError> {
-        self.send_until(message, Some(Instant::now() + timeout))
+        self.send_until(message, Instant::now().checked_add(timeout))
     }
 
     /// Sends if there is room now.
@@ -122,7 +122,8 @@ impl<T> Receiver<T> {
 
     /// Receives, and waits for a message no longer than this.
     pub fn receive_timeout(&self, timeout: Duration) -> Result<T, ReceiveError> {
-        self.receive_until(Some(Instant::now() + timeout))
+        // A deadline beyond what the clock can say never comes.
+        self.receive_until(Instant::now().checked_add(timeout))
     }
 
     /// Receives if there is a message now.

@@ -6,13 +6,17 @@
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
 
 use ipc_model::{
     Capacity, Ends, History, Holders, Message, Mode, Notice, Op, Operation, Process, Profile,
     Refusal, Ret, check,
 };
 
-use super::{ReceiveError, ReceivingEnd, SendError, SendingEnd, TryReceiveError, TrySendError};
+use super::{
+    ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendError, SendTimeoutError, SendingEnd,
+    TryReceiveError, TrySendError,
+};
 use crate::sync::fence;
 
 /// One call.
@@ -20,8 +24,22 @@ use crate::sync::fence;
 pub(crate) enum Verb {
     Send,
     TrySend,
+    /// With no patience at all.
+    SendTimed,
     Receive,
     TryReceive,
+    /// With no patience at all.
+    ReceiveTimed,
+}
+
+impl Verb {
+    fn mode(self) -> Mode {
+        match self {
+            Verb::Send | Verb::Receive => Mode::Blocking,
+            Verb::TrySend | Verb::TryReceive => Mode::Nonblocking,
+            Verb::SendTimed | Verb::ReceiveTimed => Mode::Timed,
+        }
+    }
 }
 
 /// The longest message that [`Record`] sends.
@@ -40,11 +58,7 @@ impl Record {
     pub(crate) fn sends(&self, process: u16, end: &mut impl SendingEnd, verbs: &[Verb]) {
         for (sequence, verb) in (0..).zip(verbs) {
             let message = message(process, sequence);
-            let mode = match verb {
-                Verb::Send => Mode::Blocking,
-                _ => Mode::Nonblocking,
-            };
-            let op = Op::Send { link: 0, to: None, message, mode };
+            let op = Op::Send { link: 0, to: None, message, mode: verb.mode() };
             self.call(process, op, || match verb {
                 Verb::Send => match end.send(&bytes(message)) {
                     Ok(()) => Ret::Done,
@@ -53,8 +67,19 @@ impl Record {
                 },
                 Verb::TrySend => match end.try_send(&bytes(message)) {
                     Ok(()) => Ret::Done,
-                    Err(TrySendError::Full) => Ret::Refused(Refusal::Full),
+                    // An unbounded link at its real limit is a bounded one.
+                    Err(TrySendError::Full | TrySendError::Exhausted { .. }) => {
+                        Ret::Refused(Refusal::Full)
+                    }
                     Err(TrySendError::Disconnected) => Ret::Refused(Refusal::Closed),
+                    Err(other) => panic!("{other}"),
+                },
+                Verb::SendTimed => match end.send_timeout(&bytes(message), Duration::ZERO) {
+                    Ok(()) => Ret::Done,
+                    Err(SendTimeoutError::Timeout | SendTimeoutError::Exhausted { .. }) => {
+                        Ret::Refused(Refusal::Timeout)
+                    }
+                    Err(SendTimeoutError::Disconnected) => Ret::Refused(Refusal::Closed),
                     Err(other) => panic!("{other}"),
                 },
                 other => panic!("a sender cannot {other:?}"),
@@ -65,11 +90,8 @@ impl Record {
     /// One process makes the calls in turn on its receiving end.
     pub(crate) fn receives(&self, process: u16, end: &mut impl ReceivingEnd, verbs: &[Verb]) {
         for verb in verbs {
-            let mode = match verb {
-                Verb::Receive => Mode::Blocking,
-                _ => Mode::Nonblocking,
-            };
-            self.call(process, Op::Receive { link: 0, from: None, mode }, || {
+            let op = Op::Receive { link: 0, from: None, mode: verb.mode() };
+            self.call(process, op, || {
                 let mut buffer = [0; LONGEST];
                 match verb {
                     Verb::Receive => match end.receive(&mut buffer) {
@@ -81,6 +103,12 @@ impl Record {
                         Ok(length) => received(&buffer[..length]),
                         Err(TryReceiveError::Empty) => Ret::Refused(Refusal::Empty),
                         Err(TryReceiveError::Disconnected) => Ret::Refused(Refusal::Closed),
+                        Err(other) => panic!("{other}"),
+                    },
+                    Verb::ReceiveTimed => match end.receive_timeout(&mut buffer, Duration::ZERO) {
+                        Ok(length) => received(&buffer[..length]),
+                        Err(ReceiveTimeoutError::Timeout) => Ret::Refused(Refusal::Timeout),
+                        Err(ReceiveTimeoutError::Disconnected) => Ret::Refused(Refusal::Closed),
                         Err(other) => panic!("{other}"),
                     },
                     other => panic!("a receiver cannot {other:?}"),
@@ -108,7 +136,7 @@ impl Record {
             op,
             call: self.tick(),
             ret: None,
-            timeout: None,
+            timeout: (op.mode() == Mode::Timed).then_some(0),
             blocked: None,
         };
         let place = {

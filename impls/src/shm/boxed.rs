@@ -1,13 +1,14 @@
 //! The memory of a link as loom sees it: a box of loom's atomics and cells.
 
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::AcqRel;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicBool;
 
-use super::Memory;
+use super::{Memory, Short};
 use crate::sync::{AtomicU64, SEATS, modelled};
 
 /// All that the processes of one execution share.
@@ -37,6 +38,11 @@ impl<C: Default> World<C> {
     pub(crate) fn control(&self) -> &C {
         &self.control
     }
+
+    /// The kernel gives back the lock of a process that ended.
+    pub(crate) fn release(&self, seat: usize) {
+        self.held[seat].swap(false, AcqRel);
+    }
 }
 
 /// Lives as an end on its seat and closes it, or dies without a word in front of step number
@@ -49,7 +55,10 @@ pub(crate) fn live<C, E>(
     close: impl FnOnce(&mut dyn FnMut()),
     dies: impl FnOnce(),
     tell_sleepers: impl FnOnce(&C),
-) -> bool {
+) -> bool
+where
+    C: Default,
+{
     let mut end = ManuallyDrop::new(end);
     let stopped = modelled::stop_after(steps, || {
         life(&mut end);
@@ -57,7 +66,7 @@ pub(crate) fn live<C, E>(
         close(&mut || unsafe { ManuallyDrop::drop(&mut end) });
     });
     // The kernel gives back the lock either way.
-    world.held[seat].swap(false, AcqRel);
+    world.release(seat);
     if stopped {
         // No other thread runs between the store and this, so nobody knows before it is written.
         dies();
@@ -75,20 +84,34 @@ impl<C> Memory<C> for Boxed<C> {
         &self.0.slots[slot].0
     }
 
-    unsafe fn fill(&self, slot: usize, message: &[u8]) {
-        self.0.slots[slot].1.with_mut(|bytes| {
+    unsafe fn fill(&self, slot: usize, at: usize, bytes: &[u8]) {
+        self.0.slots[slot].1.with_mut(|place| {
             // SAFETY: loom reports any access at the same time.
-            let bytes = unsafe { &mut *bytes };
-            bytes[..message.len()].copy_from_slice(message);
+            let place = unsafe { &mut *place };
+            place[at..at + bytes.len()].copy_from_slice(bytes);
         });
     }
 
-    unsafe fn copy(&self, slot: usize, buffer: &mut [u8]) {
-        self.0.slots[slot].1.with(|bytes| {
+    unsafe fn copy(&self, slot: usize, at: usize, buffer: &mut [u8]) {
+        self.0.slots[slot].1.with(|place| {
             // SAFETY: loom reports any write at the same time.
-            let bytes = unsafe { &*bytes };
-            buffer.copy_from_slice(&bytes[..buffer.len()]);
+            let place = unsafe { &*place };
+            buffer.copy_from_slice(&place[at..at + buffer.len()]);
         });
+    }
+
+    fn commit(&self, _: Range<usize>) -> Result<(), Short> {
+        Ok(())
+    }
+
+    fn give_back(&self, slots: Range<usize>) {
+        for slot in slots {
+            self.mark(slot).store(0, Relaxed);
+        }
+    }
+
+    fn is_cut(&self) -> bool {
+        false
     }
 
     fn is_held(&self, seat: usize) -> bool {

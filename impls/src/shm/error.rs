@@ -128,6 +128,9 @@ pub enum AttachError {
     /// Another process broke the layout.
     #[error("the link is damaged: {0}; unlink it and make it again")]
     Corrupt(crate::links::Damage),
+    /// Another end is in the middle of a call, alive, and has not gone on for a while.
+    #[error("another end has stopped in the middle of a call; let it go on, or kill it")]
+    Busy,
     /// Anything else.
     #[error(transparent)]
     System(#[from] Fault),

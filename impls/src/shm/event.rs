@@ -1,5 +1,6 @@
 //! Sleeping until something changes, without a system call while nobody sleeps.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
@@ -16,6 +17,26 @@ pub(crate) enum Look {
     Glance,
     /// Also ask the kernel whether they are alive.
     Thorough,
+}
+
+/// A point in time, fixed at the first look at the clock: a call that need not wait looks never.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    patience: Duration,
+    at: Cell<Option<Duration>>,
+}
+
+impl Deadline {
+    pub(crate) fn after(patience: Duration) -> Deadline {
+        Deadline { patience, at: Cell::new(None) }
+    }
+
+    #[cold]
+    pub(crate) fn at(&self) -> Duration {
+        let at = self.at.get().unwrap_or_else(|| sys::now().saturating_add(self.patience));
+        self.at.set(Some(at));
+        at
+    }
 }
 
 /// Something that happens again and again, and that ends can sleep for.
@@ -74,15 +95,14 @@ impl Event {
         }
     }
 
-    /// As [`Event::wait`]. `None` once `patience` has run out, after a last attempt.
+    /// As [`Event::wait`]. `None` once the deadline has passed, after a last attempt.
     pub(crate) fn wait_timeout<T>(
         &self,
-        patience: Duration,
+        deadline: &Deadline,
         mut attempt: impl FnMut(Look) -> Option<T>,
     ) -> Option<T> {
         // The clock is not read if there is no need to wait.
-        attempt(Look::Glance)
-            .or_else(|| self.persist(Some(sys::now().saturating_add(patience)), &mut attempt))
+        attempt(Look::Glance).or_else(|| self.persist(Some(deadline.at()), &mut attempt))
     }
 
     /// The attempt looks thoroughly after every slice that passed without a call, so that a
@@ -143,10 +163,13 @@ impl Patience {
 
     /// One nonblocking attempt, with as close a look as is due.
     #[inline]
-    pub(crate) fn attempt<T>(&mut self, attempt: impl FnOnce(Look) -> Option<T>) -> Option<T> {
+    pub(crate) fn attempt<T, E>(
+        &mut self,
+        attempt: impl FnOnce(Look) -> Result<T, E>,
+    ) -> Result<T, E> {
         let look = if self.refusals < Self::REFUSALS { Look::Glance } else { self.due() };
         let done = attempt(look);
-        self.refusals = if done.is_some() { 0 } else { self.refusals + 1 };
+        self.refusals = if done.is_ok() { 0 } else { self.refusals + 1 };
         done
     }
 

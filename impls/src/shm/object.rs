@@ -5,26 +5,34 @@
 //! come the atomics that the ends share, then the slots.
 //!
 //! **Truncation.** A nameless object is sealed: nobody can shrink it. The kernel offers no seal
-//! for an object with a name. We check its length when we attach; a process of the same user
-//! that truncates it later makes the next touch a SIGBUS. Nothing in this crate truncates.
+//! for an object with a name. We check its length when we attach, and if another process cuts it
+//! off later, a SIGBUS handler has us survive: the verbs answer `Corrupt(Truncated)`. The handler
+//! is installed with the first end on an unsealed object and hands on whatever is not ours.
 
 use std::fs::File;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU8;
 use std::time::Duration;
 
 use memmap2::MmapRaw;
 use nix::errno::Errno;
 
-use super::Memory;
 pub use super::error::{AttachError, CreateError, OpenError, OpenOrCreateError, UnlinkError};
 use super::name::Name;
 use super::roster::{Role, Roster, Seat};
+use super::{Memory, Short};
 use crate::links::Size;
 use crate::sync::{AtomicU64, SEATS};
+use crate::sys::bus::Watch;
 use crate::sys::{self, Fault, Opening};
 
+/// Seats for each role on a link by loan; each has a buffer of its own.
+pub(crate) const LOAN_SEATS: usize = if SEATS < 8 { SEATS } else { 8 };
+/// A link by loan names a buffer with 24 bits.
+pub(super) const LARGEST_LOAN_CAPACITY: usize = 1 << 23;
 const MAGIC: [u8; 8] = *b"ipc-link";
 /// Changes with every change of the layout.
 pub(super) const VERSION: u32 = 1;
@@ -47,6 +55,10 @@ pub enum Kind {
     Mpmc,
     /// Many senders, many receivers, nothing waits.
     Rendezvous,
+    /// Many senders, many receivers, unbounded.
+    Unbounded,
+    /// Many senders, many receivers, bounded, by loan.
+    Loan,
 }
 
 /// What a link is made for.
@@ -89,6 +101,7 @@ impl Shape {
         let Options { capacity, size } = options;
         let possible = match kind {
             Kind::Rendezvous => capacity == 0,
+            Kind::Loan => (1..=LARGEST_LOAN_CAPACITY).contains(&capacity),
             _ => (1..=LARGEST_CAPACITY).contains(&capacity),
         };
         if !possible {
@@ -103,9 +116,10 @@ impl Shape {
     }
 
     /// Places for a message: as many as may wait, or one for each end that may.
-    fn slots(&self) -> usize {
+    pub(crate) fn slots(&self) -> usize {
         match self.kind {
             Kind::Rendezvous => 2 * SEATS,
+            Kind::Loan => self.capacity + 2 * LOAN_SEATS,
             _ => self.capacity,
         }
     }
@@ -117,6 +131,25 @@ impl Shape {
         let slots = self.stride()?.checked_mul(self.slots())?;
         let bytes = slots.checked_add(HEADER + size_of::<C>())?;
         (bytes <= isize::MAX as usize).then_some(bytes as u64)
+    }
+
+    /// How much of the object has memory behind it from the beginning.
+    fn reserved<C>(&self, bytes: u64) -> u64 {
+        match self.kind {
+            Kind::Unbounded => (HEADER + size_of::<C>()) as u64,
+            _ => bytes,
+        }
+    }
+
+    /// The bytes for slots of an unbounded link.
+    pub(crate) fn budget(&self) -> u64 {
+        self.stride().and_then(|stride| stride.checked_mul(self.slots())).unwrap_or(0) as u64
+    }
+
+    /// How many slots of this size go into so many bytes.
+    pub(crate) fn fitting(bytes: usize, size: Size) -> usize {
+        let one = Shape { kind: Kind::Ring, capacity: 1, size };
+        one.stride().map_or(0, |stride| bytes / stride)
     }
 
     fn encode(&self) -> [u8; HEADER] {
@@ -169,6 +202,8 @@ impl Kind {
             Kind::Ring => 1,
             Kind::Mpmc => 2,
             Kind::Rendezvous => 3,
+            Kind::Unbounded => 4,
+            Kind::Loan => 5,
         }
     }
 }
@@ -198,7 +233,8 @@ impl Object {
 
     pub(crate) fn anonymous<C: Control>(shape: Shape) -> Result<Object, CreateError> {
         let bytes = shape.bytes::<C>().ok_or_else(|| too_large(&shape))?;
-        let file = sys::sealed_memory(bytes).map_err(|errno| no_room(errno, bytes))?;
+        let reserved = shape.reserved::<C>(bytes);
+        let file = sys::sealed_memory(reserved, bytes).map_err(|errno| no_room(errno, bytes))?;
         write_header(&file, &shape)?;
         Ok(Object { file, shape })
     }
@@ -275,7 +311,11 @@ impl Object {
 
     fn finish<C>(file: File, shape: Shape) -> Result<Object, CreateError> {
         let bytes = shape.bytes::<C>().ok_or_else(|| too_large(&shape))?;
-        sys::allocate(&file, bytes).map_err(|errno| no_room(errno, bytes))?;
+        let reserved = shape.reserved::<C>(bytes);
+        sys::allocate(&file, reserved).map_err(|errno| no_room(errno, reserved))?;
+        if reserved < bytes {
+            sys::lengthen(&file, bytes).map_err(Fault::of("ftruncate"))?;
+        }
         write_header(&file, &shape)?;
         Ok(Object { file, shape })
     }
@@ -330,6 +370,8 @@ pub(crate) struct Mapping<C> {
     stride: usize,
     shape: Shape,
     file: File,
+    /// There if the object is not sealed. Before the map, so that it is dropped before.
+    watch: Option<Watch>,
     /// Keeps the memory mapped.
     _map: MmapRaw,
     control: PhantomData<C>,
@@ -350,7 +392,31 @@ impl<C: Control> Mapping<C> {
         let base = NonNull::new(map.as_mut_ptr()).ok_or(nomem)?;
         // SAFETY: `Shape::bytes` counts the header and `C`, so this is inside the map (M1).
         let slots = unsafe { base.add(HEADER + size_of::<C>()) };
-        Ok(Mapping { base, slots, stride, shape, file, _map: map, control: PhantomData })
+        let sealed = sys::is_sealed(&file);
+        let watch = (!sealed).then(|| Watch::over(base.as_ptr(), bytes)).transpose()?;
+        Ok(Mapping { base, slots, stride, shape, file, watch, _map: map, control: PhantomData })
+    }
+
+    /// The beginning of a slot's message. As atomics, because other processes may write there.
+    pub(crate) fn bytes(&self, slot: usize, length: usize) -> &[AtomicU8] {
+        assert!(slot < self.shape.slots() && length <= self.shape.size.longest());
+        // SAFETY: behind the mark is room for the longest message.
+        let bytes = unsafe { self.slot(slot).add(MARK) };
+        // SAFETY: inside the map (M1), which lives as long as the result, and atomics may change
+        // under us (M3).
+        unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<AtomicU8>(), length) }
+    }
+
+    /// The pages of the object that these slots touch, or those that are theirs alone.
+    fn pages(&self, slots: Range<usize>, touched: bool) -> Range<u64> {
+        let page = sys::page();
+        let first = HEADER + size_of::<C>();
+        let (start, end) = (first + slots.start * self.stride, first + slots.end * self.stride);
+        let (start, end) = match touched {
+            true => (start / page * page, end.next_multiple_of(page)),
+            false => (start.next_multiple_of(page), end / page * page),
+        };
+        start as u64..end as u64
     }
 
     #[inline]
@@ -378,21 +444,41 @@ impl<C: Control> Memory<C> for Mapping<C> {
     }
 
     #[inline]
-    unsafe fn fill(&self, slot: usize, message: &[u8]) {
-        // SAFETY: behind the mark is room for the longest message.
-        let bytes = unsafe { self.slot(slot).add(MARK) };
-        // SAFETY: the caller keeps to the shape, and the message is private memory, so the two
-        // do not overlap. Only a hostile process touches these bytes now, and whatever it
-        // writes are bytes (M3).
-        unsafe { bytes.as_ptr().copy_from_nonoverlapping(message.as_ptr(), message.len()) };
+    unsafe fn fill(&self, slot: usize, at: usize, bytes: &[u8]) {
+        debug_assert!(at + bytes.len() <= self.shape.size.longest());
+        // SAFETY: behind the mark is room for the longest message, and the caller keeps to that.
+        let place = unsafe { self.slot(slot).add(MARK + at) };
+        // SAFETY: as above; and `bytes` is private memory, so the two do not overlap. Only a
+        // hostile process touches the place now, and whatever it writes are bytes (M3).
+        unsafe { place.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
     #[inline]
-    unsafe fn copy(&self, slot: usize, buffer: &mut [u8]) {
-        // SAFETY: behind the mark is room for the longest message.
-        let bytes = unsafe { self.slot(slot).add(MARK) };
+    unsafe fn copy(&self, slot: usize, at: usize, buffer: &mut [u8]) {
+        debug_assert!(at + buffer.len() <= self.shape.size.longest());
+        // SAFETY: behind the mark is room for the longest message, and the caller keeps to that.
+        let place = unsafe { self.slot(slot).add(MARK + at) };
         // SAFETY: as in `fill`, the other way round.
-        unsafe { bytes.as_ptr().copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len()) };
+        unsafe { place.as_ptr().copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len()) };
+    }
+
+    fn commit(&self, slots: Range<usize>) -> Result<(), Short> {
+        let range = self.pages(slots, true);
+        let bytes = range.end - range.start;
+        sys::allocate_range(&self.file, range).map_err(|_| Short { bytes })
+    }
+
+    fn give_back(&self, slots: Range<usize>) {
+        let range = self.pages(slots, false);
+        if range.start < range.end {
+            // If the kernel keeps the memory, the link has what it had before.
+            let _ = sys::punch(&self.file, range);
+        }
+    }
+
+    #[inline]
+    fn is_cut(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_cut)
     }
 
     fn is_held(&self, seat: usize) -> bool {

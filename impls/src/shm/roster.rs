@@ -126,6 +126,12 @@ impl Roster {
         presence
     }
 
+    /// Whether a living end sits here, or is about to.
+    pub(crate) fn is_occupied<C>(&self, memory: &impl Memory<C>, index: usize) -> bool {
+        // sync: presence.
+        self.seat(index).load(Acquire) & STATE == TAKEN && memory.is_held(index)
+    }
+
     /// Whether the end that wears this badge lives. One that nobody can wear does not.
     pub(crate) fn is_badge_alive<C>(&self, memory: &impl Memory<C>, worn: u32) -> bool {
         let index = (worn >> 1 & 0x7F) as usize;

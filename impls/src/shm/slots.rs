@@ -44,8 +44,14 @@ fn stamp(position: u64) -> u32 {
 #[inline]
 pub(crate) unsafe fn publish<C>(memory: &impl Memory<C>, at: Cursor, message: &[u8]) {
     // SAFETY: passed on to the caller.
-    unsafe { memory.fill(at.slot, message) };
-    let mark = (message.len() as u64) << 32 | u64::from(stamp(at.position));
+    unsafe { memory.fill(at.slot, 0, message) };
+    mark(memory, at, message.len());
+}
+
+/// Says that the message at a position is there, `length` bytes long.
+#[inline]
+pub(crate) fn mark<C>(memory: &impl Memory<C>, at: Cursor, length: usize) {
+    let mark = (length as u64) << 32 | u64::from(stamp(at.position));
     // sync: slot-filled. Pairs with the load in `length`. Relaxed would let the reader see the
     // mark before the bytes.
     memory.mark(at.slot).store(mark, Release);

@@ -16,6 +16,12 @@ pub(crate) fn spins() -> u32 {
     0
 }
 
+/// Segments of an unbounded link.
+pub(crate) const SEGMENTS: usize = 3;
+
+/// Time does not pass, so a holder that is alive always gives a lock back soon.
+pub(crate) const SOON: Duration = Duration::MAX;
+
 loom::thread_local! {
     /// Steps this thread may still take before it stops for good.
     static STEPS_LEFT: Cell<u64> = Cell::new(u64::MAX);
@@ -43,6 +49,11 @@ pub(crate) fn stop_after(steps: u64, life: impl FnOnce()) -> bool {
 /// Stops the thread for good, here.
 pub(crate) fn stop() {
     std::panic::resume_unwind(Box::new(Stopped));
+}
+
+/// From here on the thread takes no steps that count: it has lived to the end of its script.
+pub(crate) fn done() {
+    STEPS_LEFT.with(|left| left.set(u64::MAX));
 }
 
 fn step() {

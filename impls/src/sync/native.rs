@@ -12,6 +12,12 @@ use crate::sys;
 /// Seats for each role on one link.
 pub(crate) const SEATS: usize = 32;
 
+/// Segments of an unbounded link: one bit each in a word.
+pub(crate) const SEGMENTS: usize = 64;
+
+/// How long a nonblocking call waits for a lock whose holder is alive.
+pub(crate) const SOON: Duration = Duration::from_millis(50);
+
 /// How often to look again before going to sleep.
 ///
 /// Waking a sleeper on another CPU costs some 20 µs, so it pays to look for about as long. With

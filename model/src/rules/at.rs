@@ -1,6 +1,9 @@
 //! Where a rule is asked: one process in one state. Guards answer `None` where they do not hold,
 //! so that a rule reads as a sentence of guards with `?` between them, and its effect at the end.
+//! Every guard goes through [`At::guard`], by its name: so the guards of a rule can be listed, and
+//! each of them broken by itself ([`crate::defect`]).
 
+use crate::defect::Asking;
 use crate::op::{Message, Mode, Op, Process, Refusal, Ret};
 use crate::profile::{Addressing, Capacity, Distribution, Notice, Order, Profile, Size};
 use crate::rule::Outcomes;
@@ -15,6 +18,8 @@ pub struct At<'a> {
     pub state: &'a State,
     /// The process that is asked about.
     pub process: Process,
+    /// How its guards are asked, where that is not the right way.
+    pub(crate) asking: Option<&'a Asking>,
 }
 
 /// A pending send.
@@ -37,18 +42,41 @@ pub struct Receive {
     pub from: Option<Process>,
 }
 
-/// `Some(())` where `condition` holds: a guard.
-fn when(condition: bool) -> Option<()> {
-    condition.then_some(())
-}
-
 impl<'a> At<'a> {
+    /// The process in the state, its guards asked the right way.
+    pub fn new(profile: &'a Profile, state: &'a State, process: Process) -> Self {
+        Self { profile, state, process, asking: None }
+    }
+
+    /// A guard: `Some(())` where it `holds`. `says` is how it reads after "when".
+    pub fn guard(&self, says: &'static str, holds: bool) -> Option<()> {
+        let holds = match self.asking {
+            None => holds,
+            Some(asking) => asking.answer(says, holds),
+        };
+        holds.then_some(())
+    }
+
     /// The process is in a send of this mode that has not taken effect, with a message of a size
     /// that the link takes.
     pub fn sends(&self, mode: Mode) -> Option<Send> {
         let (send, its_mode) = self.send()?;
-        when(its_mode == mode && self.profile.takes_size(send.message.size))?;
+        self.guard(of_mode(mode), its_mode == mode)?;
+        self.takes_size(send)?;
         Some(send)
+    }
+
+    /// The process is in a send that waits, with a message of a size that the link takes.
+    pub fn waiting_send(&self) -> Option<Send> {
+        let (send, mode) = self.send()?;
+        self.guard("the call waits", mode != Mode::Nonblocking)?;
+        self.takes_size(send)?;
+        Some(send)
+    }
+
+    /// The link takes messages of this length.
+    pub fn takes_size(&self, send: Send) -> Option<()> {
+        self.guard("the link takes the size", self.profile.takes_size(send.message.size))
     }
 
     /// The process is in a send of any mode, of any size.
@@ -62,7 +90,14 @@ impl<'a> At<'a> {
     /// The process is in a receive of this mode that has not taken effect.
     pub fn receives(&self, mode: Mode) -> Option<Receive> {
         let (receive, its_mode) = self.receive()?;
-        when(its_mode == mode)?;
+        self.guard(of_mode(mode), its_mode == mode)?;
+        Some(receive)
+    }
+
+    /// The process is in a receive that waits.
+    pub fn waiting_receive(&self) -> Option<Receive> {
+        let (receive, mode) = self.receive()?;
+        self.guard("the call waits", mode != Mode::Nonblocking)?;
         Some(receive)
     }
 
@@ -74,20 +109,40 @@ impl<'a> At<'a> {
         }
     }
 
+    /// The process is in a send whose deadline has passed, with a message of a size that the link
+    /// takes. Only timed calls have a deadline.
+    pub fn late_send(&self) -> Option<Send> {
+        let (send, _) = self.send()?;
+        self.expired()?;
+        self.takes_size(send)?;
+        Some(send)
+    }
+
+    /// The process is in a receive whose deadline has passed.
+    pub fn late_receive(&self) -> Option<Receive> {
+        let (receive, _) = self.receive()?;
+        self.expired()?;
+        Some(receive)
+    }
+
     /// The deadline of the process's call has passed.
     pub fn expired(&self) -> Option<()> {
-        match self.state.call(self.process) {
-            Call::Pending { expired, .. } => when(*expired),
-            _ => None,
-        }
+        self.guard("its deadline has passed", self.is_late())
+    }
+
+    /// The deadline of the process's call, if it has one, is ahead.
+    pub fn early(&self) -> Option<()> {
+        self.guard("its deadline is ahead", !self.is_late())
+    }
+
+    fn is_late(&self) -> bool {
+        matches!(self.state.call(self.process), Call::Pending { expired: true, .. })
     }
 
     /// The process is not yet known to sleep.
     pub fn awake(&self) -> Option<()> {
-        match self.state.call(self.process) {
-            Call::Pending { blocked, .. } => when(!blocked),
-            _ => None,
-        }
+        let call = self.state.call(self.process);
+        self.guard("the process is awake", matches!(call, Call::Pending { blocked: false, .. }))
     }
 
     fn link(&self, link: u8) -> &'a Link {
@@ -121,19 +176,21 @@ impl<'a> At<'a> {
 
     /// The buffer takes one more message (statement B4).
     pub fn room(&self, send: Send) -> Option<()> {
-        when(match self.profile.capacity {
+        let room = match self.profile.capacity {
             Capacity::Zero => false,
             Capacity::Bounded(n) => self.occupancy(send) < n as usize,
             Capacity::AtLeast(_) | Capacity::Unbounded => true,
-        })
+        };
+        self.guard("there is room", room)
     }
 
     /// The buffer may be full (statement B5).
     pub fn full(&self, send: Send) -> Option<()> {
-        when(match self.profile.capacity {
+        let full = match self.profile.capacity {
             Capacity::Zero | Capacity::Unbounded => false,
             Capacity::Bounded(n) | Capacity::AtLeast(n) => self.occupancy(send) >= n as usize,
-        })
+        };
+        self.guard("the buffer may be full", full)
     }
 
     /// Whether this receive may take that message at all, order aside.
@@ -169,15 +226,11 @@ impl<'a> At<'a> {
         }
     }
 
-    /// A message is there for this receive.
-    pub fn message(&self, receive: Receive) -> Option<()> {
-        let concerns = |w: &Waiting| self.concerns(w, receive, self.process);
-        when(self.link(receive.link).queue.iter().any(concerns))
-    }
-
     /// No message is there for this receive.
     pub fn empty(&self, receive: Receive) -> Option<()> {
-        when(self.message(receive).is_none())
+        let concerns = |w: &Waiting| self.concerns(w, receive, self.process);
+        let empty = !self.link(receive.link).queue.iter().any(concerns);
+        self.guard("no message is there", empty)
     }
 
     // Rendezvous.
@@ -220,36 +273,41 @@ impl<'a> At<'a> {
 
     /// Somebody who could take what this send brings still holds an end, or nobody would be told.
     pub fn heard(&self, send: Send) -> Option<()> {
-        let link = self.link(send.link);
-        let gone = self.gone(link.receivers, send.to);
-        when(!gone || self.notice_of_receivers(link) == Notice::Silent)
+        self.guard("somebody could receive it", !self.is_unheard(send))
     }
 
-    /// Nobody who could take what this send brings holds an end any more, and that is reported.
-    pub fn unheard(&self, send: Send) -> Option<()> {
-        when(self.heard(send).is_none())
+    /// Nobody who could take what this send brings holds an end any more, and that is reported;
+    /// the last one was lost by a kill, or closed.
+    pub fn unheard(&self, send: Send, by_kill: bool) -> Option<()> {
+        let so = self.is_unheard(send) && self.link(send.link).lost_receiver == by_kill;
+        let says =
+            if by_kill { "the last receiver was killed" } else { "the last receiver closed" };
+        self.guard(says, so)
+    }
+
+    fn is_unheard(&self, send: Send) -> bool {
+        let link = self.link(send.link);
+        let gone = self.gone(link.receivers, send.to);
+        gone && self.notice_of_receivers(link) == Notice::Reported
     }
 
     /// Somebody who could send to this receive still holds an end, or nobody would be told.
     pub fn expecting(&self, receive: Receive) -> Option<()> {
+        self.guard("somebody could send to it", !self.is_abandoned(receive))
+    }
+
+    /// Nobody who could send to this receive holds an end any more, and that is reported; the last
+    /// one was lost by a kill, or closed.
+    pub fn abandoned(&self, receive: Receive, by_kill: bool) -> Option<()> {
+        let so = self.is_abandoned(receive) && self.link(receive.link).lost_sender == by_kill;
+        let says = if by_kill { "the last sender was killed" } else { "the last sender closed" };
+        self.guard(says, so)
+    }
+
+    fn is_abandoned(&self, receive: Receive) -> bool {
         let link = self.link(receive.link);
         let gone = self.gone(link.senders, receive.from);
-        when(!gone || self.notice_of_senders(link) == Notice::Silent)
-    }
-
-    /// Nobody who could send to this receive holds an end any more, and that is reported.
-    pub fn abandoned(&self, receive: Receive) -> Option<()> {
-        when(self.expecting(receive).is_none())
-    }
-
-    /// The last sender was lost by a kill rather than by closing.
-    pub fn bereft_of_sender(&self, receive: Receive) -> bool {
-        self.link(receive.link).lost_sender
-    }
-
-    /// The last receiver was lost by a kill rather than by closing.
-    pub fn bereft_of_receiver(&self, send: Send) -> bool {
-        self.link(send.link).lost_receiver
+        gone && self.notice_of_senders(link) == Notice::Reported
     }
 
     fn gone(&self, holders: ProcessSet, named: Option<Process>) -> bool {
@@ -276,19 +334,21 @@ impl<'a> At<'a> {
 
     /// The message is larger than the link takes.
     pub fn too_big(&self, send: Send) -> Option<()> {
-        match self.profile.size {
-            Size::UpTo(n) | Size::NonemptyUpTo(n) => when(send.message.size > n),
-            Size::Fixed(_) => None,
-        }
+        let too_big = match self.profile.size {
+            Size::UpTo(n) | Size::NonemptyUpTo(n) => send.message.size > n,
+            Size::Fixed(_) => false,
+        };
+        self.guard("the message is too big", too_big)
     }
 
     /// The link takes messages of one size, and this is another; or takes no empty ones.
     pub fn wrong_size(&self, send: Send) -> Option<()> {
-        match self.profile.size {
-            Size::Fixed(n) => when(send.message.size != n),
-            Size::NonemptyUpTo(_) => when(send.message.size == 0),
-            Size::UpTo(_) => None,
-        }
+        let wrong = match self.profile.size {
+            Size::Fixed(n) => send.message.size != n,
+            Size::NonemptyUpTo(_) => send.message.size == 0,
+            Size::UpTo(_) => false,
+        };
+        self.guard("the message has a size that the link never takes", wrong)
     }
 
     // Effects.
@@ -356,5 +416,13 @@ impl<'a> At<'a> {
             *blocked = true;
         }
         Some(vec![next])
+    }
+}
+
+fn of_mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Blocking => "the call blocks",
+        Mode::Nonblocking => "the call does not wait",
+        Mode::Timed => "the call is timed",
     }
 }

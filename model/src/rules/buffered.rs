@@ -26,6 +26,12 @@ fn accepts(at: &At<'_>, mode: Mode) -> Outcomes {
     at.places(send)
 }
 
+fn accepts_always(at: &At<'_>, mode: Mode) -> Outcomes {
+    let send = at.sends(mode)?;
+    at.heard(send)?;
+    at.places(send)
+}
+
 fn sleeps_while_full(at: &At<'_>, mode: Mode) -> Outcomes {
     let send = at.sends(mode)?;
     at.awake()?;
@@ -62,7 +68,7 @@ pub(super) const SEND: &[Rule] = &[
     Rule {
         id: "send.full.blocks",
         says: "While the buffer is full, send holds the sender until there is room.",
-        sources: &[S("B5"), S("Y2"), S("B3")],
+        sources: &[S("Y1"), S("B5"), S("Y2"), S("B3")],
         force: Shall,
         kind: Kind::Blocks,
         claimed: |p| p.send.blocking && finite(p),
@@ -80,7 +86,7 @@ pub(super) const SEND: &[Rule] = &[
     Rule {
         id: "try_send.full.refuses",
         says: "While the buffer is full, a nonblocking send returns `full` and places nothing.",
-        sources: &[S("Y3"), S("B3")],
+        sources: &[S("Y1"), S("Y3"), S("B3")],
         force: Shall,
         kind: Kind::Refuses,
         claimed: |p| p.send.nonblocking && finite(p),
@@ -108,9 +114,7 @@ pub(super) const SEND: &[Rule] = &[
         kind: Kind::Blocks,
         claimed: |p| p.send.timed && finite(p),
         step: |at| {
-            if at.expired().is_some() {
-                return None;
-            }
+            at.early()?;
             sleeps_while_full(at, Mode::Timed)
         },
     },
@@ -123,8 +127,7 @@ pub(super) const SEND: &[Rule] = &[
         kind: Kind::Expires,
         claimed: |p| p.send.timed && finite(p),
         step: |at| {
-            let send = at.sends(Mode::Timed)?;
-            at.expired()?;
+            let send = at.late_send()?;
             at.heard(send)?;
             at.full(send)?;
             at.refuses(Refusal::Timeout)
@@ -137,7 +140,7 @@ pub(super) const SEND: &[Rule] = &[
         force: Shall,
         kind: Kind::Completes,
         claimed: |p| p.send.blocking && unbounded(p),
-        step: |at| accepts(at, Mode::Blocking),
+        step: |at| accepts_always(at, Mode::Blocking),
     },
     Rule {
         id: "try_send.unbounded.accepts",
@@ -146,7 +149,7 @@ pub(super) const SEND: &[Rule] = &[
         force: Shall,
         kind: Kind::Completes,
         claimed: |p| p.send.nonblocking && unbounded(p),
-        step: |at| accepts(at, Mode::Nonblocking),
+        step: |at| accepts_always(at, Mode::Nonblocking),
     },
     Rule {
         id: "send_timeout.unbounded.accepts",
@@ -155,7 +158,7 @@ pub(super) const SEND: &[Rule] = &[
         force: Shall,
         kind: Kind::Completes,
         claimed: |p| p.send.timed && unbounded(p),
-        step: |at| accepts(at, Mode::Timed),
+        step: |at| accepts_always(at, Mode::Timed),
     },
 ];
 
@@ -173,7 +176,7 @@ pub(super) const RECEIVE: &[Rule] = &[
     Rule {
         id: "receive.empty.blocks",
         says: "While no message is there, receive holds the receiver until one is.",
-        sources: &[S("Y4")],
+        sources: &[S("Y1"), S("Y4")],
         force: Shall,
         kind: Kind::Blocks,
         claimed: |p| p.receive.blocking && buffered(p),
@@ -191,7 +194,7 @@ pub(super) const RECEIVE: &[Rule] = &[
     Rule {
         id: "try_receive.empty.refuses",
         says: "While no message is there, a nonblocking receive returns null: `empty`.",
-        sources: &[S("Y5")],
+        sources: &[S("Y1"), S("Y5")],
         force: Shall,
         kind: Kind::Refuses,
         claimed: |p| p.receive.nonblocking && buffered(p),
@@ -220,9 +223,7 @@ pub(super) const RECEIVE: &[Rule] = &[
         kind: Kind::Blocks,
         claimed: |p| p.receive.timed && buffered(p),
         step: |at| {
-            if at.expired().is_some() {
-                return None;
-            }
+            at.early()?;
             sleeps_while_empty(at, Mode::Timed)
         },
     },
@@ -235,8 +236,7 @@ pub(super) const RECEIVE: &[Rule] = &[
         kind: Kind::Expires,
         claimed: |p| p.receive.timed && buffered(p),
         step: |at| {
-            let receive = at.receives(Mode::Timed)?;
-            at.expired()?;
+            let receive = at.late_receive()?;
             at.expecting(receive)?;
             at.empty(receive)?;
             at.refuses(Refusal::Timeout)

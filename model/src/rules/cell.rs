@@ -1,7 +1,7 @@
 //! State cells: one value, which each write replaces and each read leaves where it is. Writes and
 //! reads never wait for one another (Lamport's atomic register, with nothing in it at first).
 
-use crate::op::{Mode, Refusal, Ret};
+use crate::op::{Refusal, Ret};
 use crate::profile::{Distribution, Profile};
 use crate::rule::{Force::Shall, Kind, Rule};
 use crate::source::Source::Clause;
@@ -22,8 +22,8 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Completes,
         claimed: cell,
         step: |at| {
-            let (send, mode) = at.send()?;
-            at.sends(mode)?;
+            let (send, _) = at.send()?;
+            at.takes_size(send)?;
             let mut next = at.state.clone();
             next.links[send.link as usize].queue =
                 vec![Waiting { message: send.message, to: None }];
@@ -40,7 +40,7 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Completes,
         claimed: cell,
         step: |at| {
-            let receive = at.receives(Mode::Nonblocking)?;
+            let (receive, _) = at.receive()?;
             let latest = at.state.links[receive.link as usize].queue.first()?;
             at.returns(Ret::Received(latest.message))
         },
@@ -53,7 +53,7 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Refuses,
         claimed: cell,
         step: |at| {
-            let receive = at.receives(Mode::Nonblocking)?;
+            let (receive, _) = at.receive()?;
             at.empty(receive)?;
             at.refuses(Refusal::Empty)
         },

@@ -7,7 +7,7 @@ use crate::op::{Mode, Op, Refusal, Ret};
 use crate::profile::{Notice, Profile};
 use crate::rule::{Force::Shall, Kind, Outcomes, Rule};
 use crate::source::Source::{Clause, Statement as S};
-use crate::state::ProcessSet;
+use crate::state::{Link, ProcessSet};
 
 fn tells_receivers(profile: &Profile) -> bool {
     profile.sender_closed == Notice::Reported
@@ -20,26 +20,30 @@ fn tells_senders(profile: &Profile) -> bool {
 /// The last sender is gone, but what it left is still taken, by a receive of any mode.
 fn drains(at: &At<'_>, by_kill: bool) -> Outcomes {
     let (receive, _) = at.receive()?;
-    at.abandoned(receive)?;
-    (at.bereft_of_sender(receive) == by_kill).then_some(())?;
+    at.abandoned(receive, by_kill)?;
     at.takes(receive)
 }
 
 fn drained(at: &At<'_>, mode: Option<Mode>, by_kill: bool) -> Outcomes {
-    let (receive, its_mode) = at.receive()?;
-    mode.is_none_or(|mode| mode == its_mode).then_some(())?;
-    at.abandoned(receive)?;
-    (at.bereft_of_sender(receive) == by_kill).then_some(())?;
+    let receive = match mode {
+        Some(mode) => at.receives(mode)?,
+        None => at.receive()?.0,
+    };
+    at.abandoned(receive, by_kill)?;
     at.empty(receive)?;
     at.refuses(Refusal::Closed)
 }
 
 fn unheard(at: &At<'_>, mode: Option<Mode>, by_kill: bool) -> Outcomes {
-    let (send, its_mode) = at.send()?;
-    mode.is_none_or(|mode| mode == its_mode).then_some(())?;
-    at.sends(its_mode)?;
-    at.unheard(send)?;
-    (at.bereft_of_receiver(send) == by_kill).then_some(())?;
+    let send = match mode {
+        Some(mode) => at.sends(mode)?,
+        None => {
+            let (send, _) = at.send()?;
+            at.takes_size(send)?;
+            send
+        }
+    };
+    at.unheard(send, by_kill)?;
     at.refuses(Refusal::Closed)
 }
 
@@ -138,7 +142,10 @@ pub(super) const RULES: &[Rule] = &[
         force: Shall,
         kind: Kind::Internal,
         claimed: |p| p.sender_killed.is_some() || p.receiver_killed.is_some(),
-        step: |at| at.state.dying.contains(at.process).then(|| vec![at.state.crash(at.process)]),
+        step: |at| {
+            at.guard("it was sent SIGKILL", at.state.dying.contains(at.process))?;
+            Some(vec![at.state.crash(at.process)])
+        },
     },
     Rule {
         id: "killed.end.released",
@@ -150,19 +157,16 @@ pub(super) const RULES: &[Rule] = &[
             p.sender_killed == Some(Notice::Reported) || p.receiver_killed == Some(Notice::Reported)
         },
         step: |at| {
+            let holds = |link: &Link| link.killed.contains(at.process);
+            at.guard("it died with an end in its hands", at.state.links.iter().any(holds))?;
             let mut next = at.state.clone();
-            let mut released = false;
-            for link in &mut next.links {
-                if !link.killed.contains(at.process) {
-                    continue;
-                }
-                released = true;
+            for link in next.links.iter_mut().filter(|link| holds(link)) {
                 link.killed.remove(at.process);
                 link.lost_sender |= take_out(&mut link.senders, at);
                 link.lost_receiver |= take_out(&mut link.receivers, at);
                 broadcast::let_go(at, link);
             }
-            released.then(|| vec![next])
+            Some(vec![next])
         },
     },
     Rule {

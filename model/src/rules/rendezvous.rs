@@ -12,7 +12,8 @@ fn zero(profile: &Profile) -> bool {
     profile.capacity == Capacity::Zero
 }
 
-/// One outcome for each receiver that waits for this send.
+/// One outcome for each receiver that waits for this send: who waits for it holds an end, so that
+/// there is no need to ask whether anybody is left.
 fn meets_receiver(at: &At<'_>, send: Send) -> Outcomes {
     let meet = |(receiver, _)| at.meet(at.process, send.message, receiver);
     let outcomes: Vec<_> = at.waiting_receivers(send).map(meet).collect();
@@ -26,47 +27,37 @@ fn meets_sender(at: &At<'_>, receive: Receive) -> Outcomes {
     (!outcomes.is_empty()).then_some(outcomes)
 }
 
-/// The send of this mode finds nobody it could meet. A receiver that has called but is not yet
-/// known to sleep may be missed by a call that does not wait, so only sleepers count for those.
-fn sender_alone(at: &At<'_>, mode: Mode) -> Option<Send> {
-    let send = at.sends(mode)?;
+/// The send finds nobody it could meet. A receiver that has called but is not yet known to sleep
+/// may be missed by a call that does not wait, or waits no longer, so only sleepers count.
+fn sender_alone(at: &At<'_>, send: Send) -> Option<()> {
     at.heard(send)?;
-    let met = at.waiting_receivers(send).any(|(_, asleep)| asleep || mode == Mode::Blocking);
-    (!met).then_some(send)
+    at.guard("no receiver sleeps", !at.waiting_receivers(send).any(|(_, asleep)| asleep))
 }
 
 /// The same for a receive.
-fn receiver_alone(at: &At<'_>, mode: Mode) -> Option<Receive> {
-    let receive = at.receives(mode)?;
+fn receiver_alone(at: &At<'_>, receive: Receive) -> Option<()> {
     at.expecting(receive)?;
-    let met = at.waiting_senders(receive).any(|(.., asleep)| asleep || mode == Mode::Blocking);
-    (!met).then_some(receive)
+    at.guard("no sender sleeps", !at.waiting_senders(receive).any(|(.., asleep)| asleep))
 }
 
+const NO_RECEIVER: &str = "no receiver waits for it";
+const NO_SENDER: &str = "no sender waits for it";
+
 fn lonely_send_sleeps(at: &At<'_>) -> Outcomes {
-    let (send, mode) = at.send()?;
-    at.sends(mode)?;
-    if mode == Mode::Nonblocking || at.expired().is_some() {
-        return None;
-    }
+    let send = at.waiting_send()?;
+    at.early()?;
     at.awake()?;
     at.heard(send)?;
-    if at.waiting_receivers(send).next().is_some() {
-        return None;
-    }
+    at.guard(NO_RECEIVER, at.waiting_receivers(send).next().is_none())?;
     at.sleeps()
 }
 
 fn lonely_receive_sleeps(at: &At<'_>) -> Outcomes {
-    let (receive, mode) = at.receive()?;
-    if mode == Mode::Nonblocking || at.expired().is_some() {
-        return None;
-    }
+    let receive = at.waiting_receive()?;
+    at.early()?;
     at.awake()?;
     at.expecting(receive)?;
-    if at.waiting_senders(receive).next().is_some() {
-        return None;
-    }
+    at.guard(NO_SENDER, at.waiting_senders(receive).next().is_none())?;
     at.sleeps()
 }
 
@@ -78,14 +69,9 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[S("B2"), S("B7"), S("Y2"), S("Y4")],
         force: Shall,
         kind: Kind::Completes,
-        claimed: zero,
+        claimed: |p| zero(p) && p.send.waits() && p.receive.waits(),
         step: |at| {
-            let (send, mode) = at.send()?;
-            at.sends(mode)?;
-            if mode == Mode::Nonblocking {
-                return None;
-            }
-            at.heard(send)?;
+            let send = at.waiting_send()?;
             meets_receiver(at, send)
         },
     },
@@ -95,7 +81,7 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[S("B2"), S("Y2")],
         force: Shall,
         kind: Kind::Blocks,
-        claimed: |p| zero(p) && (p.send.blocking || p.send.timed),
+        claimed: |p| zero(p) && p.send.waits(),
         step: lonely_send_sleeps,
     },
     Rule {
@@ -104,7 +90,7 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[S("B2"), S("Y4")],
         force: Shall,
         kind: Kind::Blocks,
-        claimed: |p| zero(p) && (p.receive.blocking || p.receive.timed),
+        claimed: |p| zero(p) && p.receive.waits(),
         step: lonely_receive_sleeps,
     },
     Rule {
@@ -113,10 +99,9 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[S("B2"), S("Y3")],
         force: Shall,
         kind: Kind::Completes,
-        claimed: |p| zero(p) && p.send.nonblocking && (p.receive.blocking || p.receive.timed),
+        claimed: |p| zero(p) && p.send.nonblocking && p.receive.waits(),
         step: |at| {
             let send = at.sends(Mode::Nonblocking)?;
-            at.heard(send)?;
             meets_receiver(at, send)
         },
     },
@@ -128,7 +113,7 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Refuses,
         claimed: |p| zero(p) && p.send.nonblocking,
         step: |at| {
-            sender_alone(at, Mode::Nonblocking)?;
+            sender_alone(at, at.sends(Mode::Nonblocking)?)?;
             at.refuses(Refusal::Full)
         },
     },
@@ -138,10 +123,9 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[S("B2"), S("Y5")],
         force: Shall,
         kind: Kind::Completes,
-        claimed: |p| zero(p) && p.receive.nonblocking && (p.send.blocking || p.send.timed),
+        claimed: |p| zero(p) && p.receive.nonblocking && p.send.waits(),
         step: |at| {
             let receive = at.receives(Mode::Nonblocking)?;
-            at.expecting(receive)?;
             meets_sender(at, receive)
         },
     },
@@ -153,7 +137,7 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Refuses,
         claimed: |p| zero(p) && p.receive.nonblocking,
         step: |at| {
-            receiver_alone(at, Mode::Nonblocking)?;
+            receiver_alone(at, at.receives(Mode::Nonblocking)?)?;
             at.refuses(Refusal::Empty)
         },
     },
@@ -166,8 +150,7 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Expires,
         claimed: |p| zero(p) && p.send.timed,
         step: |at| {
-            at.expired()?;
-            sender_alone(at, Mode::Timed)?;
+            sender_alone(at, at.late_send()?)?;
             at.refuses(Refusal::Timeout)
         },
     },
@@ -180,8 +163,7 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Expires,
         claimed: |p| zero(p) && p.receive.timed,
         step: |at| {
-            at.expired()?;
-            receiver_alone(at, Mode::Timed)?;
+            receiver_alone(at, at.late_receive()?)?;
             at.refuses(Refusal::Timeout)
         },
     },

@@ -6,8 +6,11 @@ use crossbeam_channel::{
     Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded,
     unbounded,
 };
-use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
+use ipc_conformance::adapter::{
+    Adapter, Claim, Created, Failure, Handles, Observer, Place, Supply,
+};
 use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::values::{Carries, Values};
 use ipc_model::{Capacity, Profile};
 
 struct Crossbeam;
@@ -26,6 +29,9 @@ impl Adapter for Crossbeam {
             Claim::between_threads(link, Profile::mailbox(capacity))
                 .documented("crate docs, Disconnection: remaining messages can still be received")
                 .documented("crate docs, Disconnection: a disconnected channel never blocks")
+                .observers([Observer::Len, Observer::IsEmpty, Observer::IsFull, Observer::Capacity])
+                .documented("Sender and Receiver: len, is_empty, is_full, capacity")
+                .values()
         };
         vec![
             claim("unbounded", Capacity::Unbounded)
@@ -46,10 +52,29 @@ impl Adapter for Crossbeam {
         };
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
     }
+
+    fn values(&self, link: &str) -> Option<Box<dyn Values>> {
+        let ends = match capacity(link).ok()? {
+            None => unbounded(),
+            Some(n) => bounded(n),
+        };
+        let try_send = |end: &Sender<_>, value| end.try_send(value).map_err(Failure::other);
+        let try_receive = |end: &Receiver<_>| end.try_recv().map_err(Failure::other);
+        Carries::new(ends, try_send, try_receive)
+            .timed(|end, value, timeout| end.send_timeout(value, timeout).map_err(Failure::other))
+            .boxed()
+    }
 }
 
 fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
     Sends::through(end)
+        .observing(|end, what| match what {
+            Observer::Len => Some(end.len().into()),
+            Observer::IsEmpty => Some(end.is_empty().into()),
+            Observer::IsFull => Some(end.is_full().into()),
+            Observer::Capacity => Some(end.capacity().into()),
+            Observer::IsDisconnected => None,
+        })
         .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
         .nonblocking(|end, bytes| {
             end.try_send(bytes.into()).map_err(|e| match e {
@@ -67,6 +92,13 @@ fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
 
 fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
     Receives::through(end)
+        .observing(|end, what| match what {
+            Observer::Len => Some(end.len().into()),
+            Observer::IsEmpty => Some(end.is_empty().into()),
+            Observer::IsFull => Some(end.is_full().into()),
+            Observer::Capacity => Some(end.capacity().into()),
+            Observer::IsDisconnected => None,
+        })
         .blocking(|end| end.recv().map_err(|_| Failure::Closed))
         .nonblocking(|end| {
             end.try_recv().map_err(|e| match e {

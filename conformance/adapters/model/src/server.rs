@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use ipc_conformance::adapter::{Delivery, Endpoint, Failure, Parcel, Role};
 use ipc_conformance::payload;
 use ipc_model::mock::Mock;
-use ipc_model::{Message, Mode, Op, Process, Refusal, Ret, Spec};
+use ipc_model::{Distribution, Message, Mode, Op, Process, Refusal, Ret, Spec};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
@@ -26,8 +26,10 @@ pub(crate) struct System {
 
 struct Inner {
     mock: Mock,
-    /// The bytes of each message.
+    /// The bytes of each message that is still to be received.
     bodies: HashMap<(Process, u32), Vec<u8>>,
+    /// Whether every message is received by one process only.
+    each_once: bool,
     sent: HashMap<Process, u32>,
     /// Who holds which link's ends from another process, over which socket.
     remote: Vec<(Process, u8, UnixStream)>,
@@ -54,7 +56,8 @@ impl Inner {
 impl System {
     pub(crate) fn new(spec: Spec) -> Self {
         let (bodies, sent, remote) = (HashMap::new(), HashMap::new(), Vec::new());
-        let inner = Inner { mock: Mock::new(spec), bodies, sent, remote };
+        let each_once = spec.profile.distribution == Distribution::ToOne;
+        let inner = Inner { mock: Mock::new(spec), bodies, each_once, sent, remote };
         Self { inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
@@ -70,8 +73,10 @@ impl System {
     /// stand before the death of its caller, whichever thread waits for its answer. A call that
     /// the dead have left behind is not made.
     fn begin(&self, process: Process, op: Op, timeout: Duration) -> Begun {
-        let begun =
-            Begun { process, deadline: Instant::now() + timeout, timed: op.mode() == Mode::Timed };
+        // A deadline beyond what the clock can say never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        let deadline = deadline.filter(|_| op.mode() == Mode::Timed);
+        let begun = Begun { process, deadline };
         let mut inner = self.lock();
         inner.bury();
         if inner.mock.is_alive(process) {
@@ -84,17 +89,17 @@ impl System {
     }
 
     /// Waits for what the call is told: for ever, if its caller is killed.
-    fn wait(&self, Begun { process, deadline, timed }: Begun) -> Ret {
+    fn wait(&self, Begun { process, deadline }: Begun) -> Ret {
         let mut inner = self.lock();
         loop {
             let now = Instant::now();
             inner.bury();
-            if let Some(ret) = inner.mock.poll(process, timed && now >= deadline) {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+            if let Some(ret) = inner.mock.poll(process, left == Some(Duration::ZERO)) {
                 self.changed.notify_all();
                 return ret;
             }
-            inner = if timed && now < deadline {
-                let left = deadline - now;
+            inner = if let Some(left) = left.filter(|left| !left.is_zero()) {
                 let waited = self.changed.wait_timeout(inner, left);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             } else {
@@ -107,8 +112,8 @@ impl System {
 /// A call that has been made and not been answered.
 struct Begun {
     process: Process,
-    deadline: Instant,
-    timed: bool,
+    /// When it gives up, if it ever does.
+    deadline: Option<Instant>,
 }
 
 /// An end held by a thread of this process.
@@ -164,7 +169,15 @@ impl Local {
     }
 
     fn body(&self, message: Message) -> Vec<u8> {
-        let known = self.system.lock().bodies.get(&(message.sender, message.sequence)).cloned();
+        let name = (message.sender, message.sequence);
+        let mut inner = self.system.lock();
+        let known = if inner.each_once {
+            inner.bodies.remove(&name)
+        } else {
+            inner.bodies.get(&name).cloned()
+        };
+        drop(inner);
+        // One that a mutant delivers twice is made again: a message's bytes follow from its name.
         let mut body = known.unwrap_or_else(|| payload::bytes(&message));
         body.resize(message.size as usize, 0);
         body
@@ -267,8 +280,12 @@ endpoint!(Remote);
 /// Serves one end to the one process that will connect there.
 pub(crate) fn listen(socket: &Path, local: Local) -> Result<(), Failure> {
     let listener = UnixListener::bind(socket).map_err(Failure::other)?;
+    let name = socket.to_path_buf();
     std::thread::spawn(move || {
-        if let Ok((stream, _)) = listener.accept() {
+        let accepted = listener.accept();
+        // It has served its purpose; one that is gone already has, too.
+        let _ = std::fs::remove_file(name);
+        if let Ok((stream, _)) = accepted {
             serve(stream, local);
         }
     });

@@ -1,14 +1,16 @@
 //! Our own links, those of `ipc-impls`, as adapters.
 
+mod by_loan;
 mod end;
 
 use std::process::ExitCode;
 
+use by_loan::{Borrows, Lends};
 use end::{Rx, Tx};
 use ipc_conformance::adapter::{
     Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role, ends,
 };
-use ipc_impls::links::{self, mpmc, mq, rendezvous, ring};
+use ipc_impls::links::{self, loan, mpmc, mq, rendezvous, ring, unbounded};
 use ipc_model::{Capacity, Holders, Notice, Order, Profile, Size};
 
 struct Own;
@@ -26,6 +28,12 @@ enum Link {
     Ring { capacity: usize, size: links::Size },
     /// `impls/src/links/mpmc`: many of both.
     Mailbox { capacity: usize },
+    /// The ring, by loan.
+    RingLoan { capacity: usize },
+    /// `impls/src/links/loan`: many of both, by loan.
+    MailboxLoan { capacity: usize },
+    /// `impls/src/links/unbounded`: many of both, with this budget.
+    Unbounded { budget: usize, size: links::Size },
     /// `impls/src/links/rendezvous`: no buffer.
     Rendezvous,
     /// `impls/src/links/mq`: a POSIX message queue.
@@ -40,6 +48,10 @@ const LINKS: &[(&str, Link)] = &[
     ("ring-fixed", Link::Ring { capacity: 3, size: links::Size::Fixed(24) }),
     ("mailbox-1", Link::Mailbox { capacity: 1 }),
     ("mailbox-3", Link::Mailbox { capacity: 3 }),
+    ("ring-loan", Link::RingLoan { capacity: 2 }),
+    ("mailbox-loan", Link::MailboxLoan { capacity: 2 }),
+    ("unbounded", Link::Unbounded { budget: 4 << 20, size: UP_TO }),
+    ("unbounded-fixed", Link::Unbounded { budget: 1 << 20, size: links::Size::Fixed(24) }),
     ("rendezvous", Link::Rendezvous),
     ("mq", Link::Queue { capacity: 2 }),
 ];
@@ -66,6 +78,19 @@ fn claim(name: &str, link: Link) -> Claim {
         Link::Mailbox { capacity } => {
             let capacity = Capacity::Bounded(capacity as u32);
             (Profile { capacity, size: size(UP_TO), ..shared }, "mpmc.rs")
+        }
+        Link::RingLoan { capacity } => {
+            let capacity = Capacity::Bounded(capacity as u32);
+            let ring =
+                Profile { capacity, size: size(UP_TO), senders: one, receivers: one, ..shared };
+            (ring, "ring.rs")
+        }
+        Link::MailboxLoan { capacity } => {
+            let capacity = Capacity::Bounded(capacity as u32);
+            (Profile { capacity, size: size(UP_TO), ..shared }, "loan.rs")
+        }
+        Link::Unbounded { size: s, .. } => {
+            (Profile { capacity: Capacity::Unbounded, size: size(s), ..shared }, "unbounded.rs")
         }
         Link::Rendezvous => {
             (Profile { capacity: Capacity::Zero, size: size(UP_TO), ..shared }, "rendezvous.rs")
@@ -114,6 +139,18 @@ impl Adapter for Own {
                 let options = mpmc::Options { capacity, size: UP_TO };
                 mpmc::Mailbox::create(&name, options).map(drop).map_err(Failure::other)?;
             }
+            Link::RingLoan { capacity } => {
+                let options = ring::Options { capacity, size: UP_TO };
+                ring::Ring::create(&name, options).map(drop).map_err(Failure::other)?;
+            }
+            Link::MailboxLoan { capacity } => {
+                let options = loan::Options { capacity, size: UP_TO };
+                loan::Mailbox::create(&name, options).map(drop).map_err(Failure::other)?;
+            }
+            Link::Unbounded { budget, size } => {
+                let options = unbounded::Options { budget, size };
+                unbounded::Unbounded::create(&name, options).map(drop).map_err(Failure::other)?;
+            }
             Link::Rendezvous => {
                 let made = rendezvous::Rendezvous::create(&name, UP_TO);
                 made.map(drop).map_err(Failure::other)?;
@@ -145,17 +182,23 @@ impl Adapter for Own {
 /// Attaches to the link of this name.
 fn open(link: Link, name: &str, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
     macro_rules! attach {
-        ($opened:expr) => {{
+        ($opened:expr) => {
+            attach!($opened, std::convert::identity, std::convert::identity)
+        };
+        ($opened:expr, $sends:expr, $receives:expr) => {{
             let opened = $opened.map_err(Failure::other)?;
             let longest = opened.size().longest();
-            let sender = || opened.sender().map(Tx).map_err(Failure::other);
-            let receiver = || opened.receiver().map(|r| Rx::new(r, longest));
+            let sender = || opened.sender().map(|s| Tx($sends(s))).map_err(Failure::other);
+            let receiver = || opened.receiver().map(|r| Rx::new($receives(r), longest));
             ends(role, sender, || receiver().map_err(Failure::other))
         }};
     }
     match link {
         Link::Ring { .. } => attach!(ring::Ring::open(name)),
         Link::Mailbox { .. } => attach!(mpmc::Mailbox::open(name)),
+        Link::RingLoan { .. } => attach!(ring::Ring::open(name), Lends, Borrows),
+        Link::MailboxLoan { .. } => attach!(loan::Mailbox::open(name), Lends, Borrows),
+        Link::Unbounded { .. } => attach!(unbounded::Unbounded::open(name)),
         Link::Rendezvous => attach!(rendezvous::Rendezvous::open(name)),
         Link::Queue { .. } => attach!(mq::Queue::open(name)),
     }
@@ -183,6 +226,9 @@ impl Drop for Named {
         let _ = match self.link {
             Link::Ring { .. } => ring::Ring::unlink(&self.name),
             Link::Mailbox { .. } => mpmc::Mailbox::unlink(&self.name),
+            Link::RingLoan { .. } => ring::Ring::unlink(&self.name),
+            Link::MailboxLoan { .. } => loan::Mailbox::unlink(&self.name),
+            Link::Unbounded { .. } => unbounded::Unbounded::unlink(&self.name),
             Link::Rendezvous => rendezvous::Rendezvous::unlink(&self.name),
             Link::Queue { .. } => mq::Queue::unlink(&self.name),
         };

@@ -8,6 +8,7 @@ use std::sync::mpsc::{
 
 use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
 use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::values::{Carries, Values};
 use ipc_model::{Capacity, Holders, Modes, Profile};
 
 struct Mpsc;
@@ -30,6 +31,7 @@ impl Adapter for Mpsc {
                 .documented("Sender::send: fails where the receiver has hung up already")
                 .documented("Receiver::recv: what was sent before the disconnect is still received")
                 .documented("Receiver::recv_timeout: waits no longer than the time given")
+                .values()
         };
         let bounded = |link: &str, capacity| {
             claim(link, capacity, true)
@@ -57,6 +59,21 @@ impl Adapter for Mpsc {
                 Handles::boxed(Supply::clones(sync_sender(tx)), Supply::one(receiver(rx)))
             }
         })
+    }
+
+    fn values(&self, link: &str) -> Option<Box<dyn Values>> {
+        let try_receive = |end: &Receiver<_>| end.try_recv().map_err(Failure::other);
+        match capacity(link).ok()? {
+            None => {
+                let send = |end: &Sender<_>, value| end.send(value).map_err(Failure::other);
+                Carries::new(channel(), send, try_receive).boxed()
+            }
+            Some(bound) => {
+                let try_send =
+                    |end: &SyncSender<_>, value| end.try_send(value).map_err(Failure::other);
+                Carries::new(sync_channel(bound), try_send, try_receive).boxed()
+            }
+        }
     }
 }
 

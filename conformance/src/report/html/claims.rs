@@ -221,12 +221,28 @@ fn card(page: &Page<'_>, link: &ReportLink) -> Markup {
             dl.claims { @for (name, say) in CLAIMS {
                 div { dt { (name) } dd { (say(&link.profile)) } }
             } }
+            (cost(page, link))
             h4 { "Documented" }
             @if link.documented.is_empty() {
                 p.muted { "The adapter names no place in the documentation." }
             } @else {
                 ul.documented { @for place in &link.documented { li { (place_of(place)) } } }
             }
+        }
+    }
+}
+
+/// What links of this adapter cost, where that was measured.
+fn cost(page: &Page<'_>, link: &ReportLink) -> Markup {
+    let costs: Vec<_> = page.costs.into_iter().flat_map(|c| c.of(link.adapter())).collect();
+    html! {
+        @if !costs.is_empty() {
+            h4 { "Measured" }
+            dl.claims { @for cost in costs { @for (size, time) in cost.one_way.iter().take(1) {
+                div { dt { (cost.name) } dd {
+                    (super::cost::nanoseconds(time.median)) " for a message of " (bytes(*size))
+                } }
+            } } }
         }
     }
 }

@@ -6,29 +6,26 @@
 //! received when the head is.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::time::Duration;
 
 use super::layout::Control;
-use crate::links::{
-    Damage, ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendError, SendTimeoutError,
-    SendingEnd, Size, TryReceiveError, TrySendError,
-};
+use crate::links::ends::{Attempt, End, Pending, Put, Side, Take, Way};
+use crate::links::{Damage, ReceiveError, SendError, Size};
 use crate::shm::Memory;
-use crate::shm::event::{Look, Patience};
+use crate::shm::event::{Event, Look};
 use crate::shm::lock::Got;
+use crate::shm::object::{AttachError, Shape};
 use crate::shm::roster::{Company, Presence, Role, Seat};
 use crate::shm::slots::{self, Cursor};
 use crate::sync::SEATS;
 
 /// A sending end.
-pub(crate) struct Sending<M: Memory<Control>> {
-    memory: M,
-    patience: Patience,
-    tail: Tail,
-}
+pub(crate) type Sending<M> = End<M, Tail>;
+
+/// A receiving end.
+pub(crate) type Receiving<M> = End<M, Head>;
 
 /// What a sender alone knows, out of reach of any other process.
-struct Tail {
+pub(crate) struct Tail {
     seat: Seat,
     capacity: usize,
     size: Size,
@@ -37,15 +34,8 @@ struct Tail {
     company: Company,
 }
 
-/// A receiving end.
-pub(crate) struct Receiving<M: Memory<Control>> {
-    memory: M,
-    patience: Patience,
-    head: Head,
-}
-
 /// What a receiver alone knows, out of reach of any other process.
-struct Head {
+pub(crate) struct Head {
     seat: Seat,
     capacity: usize,
     size: Size,
@@ -60,70 +50,61 @@ fn cursor_at(cursor: Cursor, position: u64, capacity: usize) -> Cursor {
     if cursor.position == position { cursor } else { Cursor::at(position, capacity) }
 }
 
-impl<M: Memory<Control>> Sending<M> {
-    pub(crate) fn new(memory: M, seat: Seat, capacity: usize, size: Size) -> Sending<M> {
+impl<M: Memory<Control>> Side<M> for Tail {
+    fn new(_: &M, seat: Seat, shape: &Shape) -> Result<Tail, AttachError> {
+        let &Shape { capacity, size, .. } = shape;
         let company = Company::new(Role::Receiver.seats(SEATS));
-        let tail = Tail { seat, capacity, size, cursor: Cursor::at(0, capacity), company };
-        Sending { memory, patience: Patience::default(), tail }
+        Ok(Tail { seat, capacity, size, cursor: Cursor::at(0, capacity), company })
     }
 
-    pub(crate) fn peer_presence(&mut self) -> Presence {
-        let roster = &self.memory.control().roster;
-        self.tail.company.presence(roster, &self.memory, Look::Thorough)
+    #[inline]
+    fn event<'m>(&self, memory: &'m M) -> &'m Event {
+        &memory.control().calls.room
+    }
+
+    fn peers(&mut self, memory: &M) -> Presence {
+        self.company.presence(&memory.control().roster, memory, Look::Thorough)
+    }
+
+    fn leave(&self, memory: &M) {
+        let control = memory.control();
+        control.roster.leave(self.seat);
+        control.calls.message.call();
+    }
+
+    #[inline]
+    fn is_cut(memory: &M) -> bool {
+        memory.is_cut()
     }
 }
 
-impl<M: Memory<Control>> SendingEnd for Sending<M> {
+impl<M: Memory<Control>> Put<M> for Tail {
     #[inline]
-    fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        let room = &self.memory.control().calls.room;
-        room.wait(|look| self.tail.put(&self.memory, message, look))
-    }
-
-    #[inline]
-    fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        let put = self.patience.attempt(|look| self.tail.put(&self.memory, message, look));
-        Ok(put.ok_or(TrySendError::Full)??)
-    }
-
-    fn send_timeout(&mut self, message: &[u8], patience: Duration) -> Result<(), SendTimeoutError> {
-        let room = &self.memory.control().calls.room;
-        let put = room.wait_timeout(patience, |look| self.tail.put(&self.memory, message, look));
-        Ok(put.ok_or(SendTimeoutError::Timeout)??)
+    fn put(&mut self, memory: &M, message: &[u8], way: Way<'_>) -> Attempt<(), SendError> {
+        if !self.size.admits(message.len()) {
+            return Ok(Err(SendError::WrongSize { given: message.len(), allowed: self.size }));
+        }
+        let control = memory.control();
+        if self.company.presence(&control.roster, memory, way.look) == Presence::Gone {
+            return Ok(Err(SendError::Disconnected));
+        }
+        let lock = &control.sending.lock;
+        let got = lock.acquire(&control.roster, memory, self.seat, way.until);
+        let got = got.ok_or(Pending::Lock)?;
+        let put = self.put_alone(memory, message, got);
+        lock.release();
+        match put {
+            Ok(true) => {
+                control.calls.message.call();
+                Ok(Ok(()))
+            }
+            Ok(false) => Err(Pending::Peer),
+            Err(damage) => Ok(Err(SendError::Corrupt(damage))),
+        }
     }
 }
 
 impl Tail {
-    /// Puts one message in. `None` if there is no room.
-    #[inline]
-    fn put<M: Memory<Control>>(
-        &mut self,
-        memory: &M,
-        message: &[u8],
-        look: Look,
-    ) -> Option<Result<(), SendError>> {
-        if !self.size.admits(message.len()) {
-            let error = SendError::WrongSize { given: message.len(), allowed: self.size };
-            return Some(Err(error));
-        }
-        let control = memory.control();
-        if self.company.presence(&control.roster, memory, look) == Presence::Gone {
-            return Some(Err(SendError::Disconnected));
-        }
-        let lock = &control.sending.lock;
-        let got = lock.acquire(&control.roster, memory, self.seat);
-        let put = self.put_alone(memory, message, got);
-        lock.release();
-        if let Ok(true) = put {
-            control.calls.message.call();
-        }
-        match put {
-            Ok(true) => Some(Ok(())),
-            Ok(false) => None,
-            Err(damage) => Some(Err(SendError::Corrupt(damage))),
-        }
-    }
-
     /// Puts one message in, by the holder of the lock. Whether there was room.
     #[inline]
     fn put_alone<M: Memory<Control>>(
@@ -171,84 +152,80 @@ fn is_full(tail: u64, head: u64, capacity: usize) -> bool {
     tail.wrapping_sub(head) >= capacity as u64
 }
 
-impl<M: Memory<Control>> Receiving<M> {
-    pub(crate) fn new(memory: M, seat: Seat, capacity: usize, size: Size) -> Receiving<M> {
+impl<M: Memory<Control>> Side<M> for Head {
+    fn new(_: &M, seat: Seat, shape: &Shape) -> Result<Head, AttachError> {
+        let &Shape { capacity, size, .. } = shape;
         let company = Company::new(Role::Sender.seats(SEATS));
-        let head = Head { seat, capacity, size, cursor: Cursor::at(0, capacity), company };
-        Receiving { memory, patience: Patience::default(), head }
+        Ok(Head { seat, capacity, size, cursor: Cursor::at(0, capacity), company })
     }
 
-    pub(crate) fn peer_presence(&mut self) -> Presence {
-        let roster = &self.memory.control().roster;
-        self.head.company.presence(roster, &self.memory, Look::Thorough)
+    #[inline]
+    fn event<'m>(&self, memory: &'m M) -> &'m Event {
+        &memory.control().calls.message
+    }
+
+    fn peers(&mut self, memory: &M) -> Presence {
+        self.company.presence(&memory.control().roster, memory, Look::Thorough)
+    }
+
+    fn leave(&self, memory: &M) {
+        let control = memory.control();
+        control.roster.leave(self.seat);
+        control.calls.room.call();
+    }
+
+    #[inline]
+    fn is_cut(memory: &M) -> bool {
+        memory.is_cut()
     }
 }
 
-impl<M: Memory<Control>> ReceivingEnd for Receiving<M> {
+impl<M: Memory<Control>> Take<M> for Head {
     #[inline]
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
-        let message = &self.memory.control().calls.message;
-        message.wait(|look| self.head.take(&self.memory, buffer, look))
-    }
-
-    #[inline]
-    fn try_receive(&mut self, buffer: &mut [u8]) -> Result<usize, TryReceiveError> {
-        let taken = self.patience.attempt(|look| self.head.take(&self.memory, buffer, look));
-        Ok(taken.ok_or(TryReceiveError::Empty)??)
-    }
-
-    fn receive_timeout(
+    fn take(
         &mut self,
+        memory: &M,
         buffer: &mut [u8],
-        patience: Duration,
-    ) -> Result<usize, ReceiveTimeoutError> {
-        let message = &self.memory.control().calls.message;
-        let taken =
-            message.wait_timeout(patience, |look| self.head.take(&self.memory, buffer, look));
-        Ok(taken.ok_or(ReceiveTimeoutError::Timeout)??)
+        way: Way<'_>,
+    ) -> Attempt<usize, ReceiveError> {
+        let taken = self.take_now(memory, buffer, way);
+        if taken != Err(Pending::Peer) {
+            return taken;
+        }
+        let roster = &memory.control().roster;
+        if self.company.presence(roster, memory, way.look) != Presence::Gone {
+            return Err(Pending::Peer);
+        }
+        // The last sender may have sent between our look at the slot and its end.
+        match self.take_now(memory, buffer, way) {
+            Err(Pending::Peer) => Ok(Err(ReceiveError::Disconnected)),
+            taken => taken,
+        }
     }
 }
 
 impl Head {
-    /// Takes one message out. `None` if there is none.
-    #[inline]
-    fn take<M: Memory<Control>>(
-        &mut self,
-        memory: &M,
-        buffer: &mut [u8],
-        look: Look,
-    ) -> Option<Result<usize, ReceiveError>> {
-        let taken = self.take_now(memory, buffer);
-        if taken.is_some() {
-            return taken;
-        }
-        let roster = &memory.control().roster;
-        if self.company.presence(roster, memory, look) != Presence::Gone {
-            return None;
-        }
-        // The last sender may have sent between our look at the slot and its end.
-        Some(self.take_now(memory, buffer).unwrap_or(Err(ReceiveError::Disconnected)))
-    }
-
     #[inline]
     fn take_now<M: Memory<Control>>(
         &mut self,
         memory: &M,
         buffer: &mut [u8],
-    ) -> Option<Result<usize, ReceiveError>> {
+        way: Way<'_>,
+    ) -> Attempt<usize, ReceiveError> {
         let control = memory.control();
         if self.is_empty(memory) {
-            return None;
+            return Err(Pending::Peer);
         }
         let lock = &control.receiving.lock;
         // The head is all there is to repair, and it is written at once.
-        lock.acquire(&control.roster, memory, self.seat);
+        let got = lock.acquire(&control.roster, memory, self.seat, way.until);
+        got.ok_or(Pending::Lock)?;
         let taken = self.take_alone(memory, buffer);
         lock.release();
         if let Some(Ok(_)) = taken {
             control.calls.room.call();
         }
-        taken
+        taken.ok_or(Pending::Peer)
     }
 
     /// Whether there was no message at one moment of this call. Without the lock, so that
@@ -284,27 +261,11 @@ impl Head {
         };
         // SAFETY: the cursor's slot is below the capacity, the length was just checked in
         // private memory, and no sender writes the slot before the head passes it.
-        unsafe { memory.copy(at.slot, buffer) };
+        unsafe { memory.copy(at.slot, 0, buffer) };
         self.cursor = at.next(self.capacity);
         // sync: slot-freed. Pairs with the load in `Tail::put_alone`. Relaxed would let a sender
         // write the slot while we still copy.
         side.head.store(self.cursor.position, Release);
         Some(Ok(length))
-    }
-}
-
-impl<M: Memory<Control>> Drop for Sending<M> {
-    fn drop(&mut self) {
-        let control = self.memory.control();
-        control.roster.leave(self.tail.seat);
-        control.calls.message.call();
-    }
-}
-
-impl<M: Memory<Control>> Drop for Receiving<M> {
-    fn drop(&mut self) {
-        let control = self.memory.control();
-        control.roster.leave(self.head.seat);
-        control.calls.room.call();
     }
 }

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use proptest::prelude::*;
 
 use super::*;
+use crate::links::{ReceiveError, ReceivingEnd, SendingEnd, Size, TryReceiveError, TrySendError};
+use crate::shm::roster::Role;
 
 fn mailbox(capacity: usize, longest: usize) -> Mailbox {
     Mailbox::anonymous(Options { capacity, size: Size::UpTo(longest) }).unwrap()

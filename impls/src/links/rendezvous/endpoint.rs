@@ -2,19 +2,23 @@
 //!
 //! Each end has a slot of its own. An end that has to wait *opens* its slot, a sender with its
 //! message in it, and sleeps. An end of the other role *answers*: it takes the message out, or
-//! puts one in. Slots are opened, answered and withdrawn only with the lock, and each of these is
-//! one store of the slot's mark, so a holder that dies leaves nothing half-done.
+//! puts one in. Slots are opened and answered only with the lock, and each of these is one store
+//! of the slot's mark, so a holder that dies leaves nothing half-done. Its owner can withdraw an
+//! open slot without the lock, so that a holder that is stopped cannot keep it past its time.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use super::layout::Control;
+use crate::links::ends::{Attempt, Damaged, Pending};
 use crate::links::{
     Damage, ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendError, SendTimeoutError,
     SendingEnd, Size, TryReceiveError, TrySendError,
 };
 use crate::shm::Memory;
-use crate::shm::event::Look;
+use crate::shm::event::{Deadline, Look};
+use crate::shm::lock::Until;
+use crate::shm::object::{AttachError, Shape};
 use crate::shm::roster::{Company, Presence, Role, Seat};
 use crate::sync::SEATS;
 
@@ -74,9 +78,15 @@ impl Party {
     }
 
     /// Does something as the only one. What a holder before us left needs no repair.
-    fn alone<M: Memory<Control>, T>(&mut self, memory: &M, act: impl FnOnce(&mut Party) -> T) -> T {
+    fn alone<M: Memory<Control>, T>(
+        &mut self,
+        memory: &M,
+        until: Until<'_>,
+        act: impl FnOnce(&mut Party) -> Result<T, Pending>,
+    ) -> Result<T, Pending> {
         let control = memory.control();
-        control.meeting.lock.acquire(&control.roster, memory, self.seat);
+        let got = control.meeting.lock.acquire(&control.roster, memory, self.seat, until);
+        got.ok_or(Pending::Lock)?;
         let done = act(self);
         control.meeting.lock.release();
         done
@@ -99,20 +109,24 @@ impl Party {
                 return None;
             };
             if !control.roster.is_badge_alive(memory, badge) {
-                memory.mark(slot).store(Mark::Closed.word(), Relaxed);
+                let open = Mark::Open { badge, length };
+                exchange(memory, slot, open, Mark::Closed);
                 return None;
             }
             Some(Waiting { slot, badge, length })
         })
     }
 
-    /// Joins our call with that of the peer. With the lock only.
-    fn answer<M: Memory<Control>>(&self, memory: &M, peer: &Waiting, length: u32) {
-        let answered = Mark::Answered { badge: peer.badge, length };
-        // sync: slot-answered. Pairs with the load in `answered`.
-        memory.mark(peer.slot).store(answered.word(), Release);
+    /// Joins our call with that of the peer, unless it has withdrawn. With the lock only.
+    fn answer<M: Memory<Control>>(&self, memory: &M, peer: &Waiting, length: u32) -> bool {
+        let Waiting { slot, badge, .. } = *peer;
+        let open = Mark::Open { badge, length: peer.length };
+        if !exchange(memory, slot, open, Mark::Answered { badge, length }) {
+            return false;
+        }
         let turn = &memory.control().meeting.turn;
         turn.store(turn.load(Relaxed).wrapping_add(1), Relaxed);
+        true
     }
 
     /// Begins to wait. With the lock only.
@@ -133,14 +147,15 @@ impl Party {
     }
 
     /// Waits no longer, unless our call was joined with another before.
-    fn withdraw<M: Memory<Control>>(&mut self, memory: &M) -> Option<u32> {
-        self.alone(memory, |party| {
-            let answered = party.answered(memory);
-            if answered.is_none() {
-                party.close(memory);
-            }
-            answered
-        })
+    fn withdraw<M: Memory<Control>>(&self, memory: &M) -> Option<u32> {
+        let mark = memory.mark(self.seat.index);
+        let open = mark.load(Relaxed);
+        if let Mark::Open { badge, length } = Mark::of(open)
+            && exchange(memory, self.seat.index, Mark::Open { badge, length }, Mark::Closed)
+        {
+            return None;
+        }
+        self.answered(memory)
     }
 
     fn close<M: Memory<Control>>(&self, memory: &M) {
@@ -152,11 +167,38 @@ impl Party {
     }
 
     /// What happened to our open slot. `None` while it waits.
-    fn settle<M: Memory<Control>>(&mut self, memory: &M, look: Look) -> Option<Option<u32>> {
-        if let Some(length) = self.answered(memory) {
-            return Some(Some(length));
+    fn settle<M: Memory<Control>>(
+        &mut self,
+        memory: &M,
+        look: Look,
+    ) -> Option<Result<u32, Parting>> {
+        if memory.is_cut() {
+            return Some(Err(Parting::Cut));
         }
-        self.is_deserted(memory, look).then(|| self.withdraw(memory))
+        if let Some(length) = self.answered(memory) {
+            return Some(Ok(length));
+        }
+        if !self.is_deserted(memory, look) {
+            return None;
+        }
+        Some(self.withdraw(memory).ok_or(Parting::Deserted))
+    }
+
+    /// Waits until our open slot is answered.
+    fn wait<M: Memory<Control>>(&mut self, memory: &M) -> Result<u32, Parting> {
+        let answered = memory.control().answered(self.seat.index);
+        answered.wait(|look| self.settle(memory, look))
+    }
+
+    /// Waits likewise, and withdraws when the time is up. `None` if it was.
+    fn wait_timeout<M: Memory<Control>>(
+        &mut self,
+        memory: &M,
+        deadline: &Deadline,
+    ) -> Option<Result<u32, Parting>> {
+        let answered = memory.control().answered(self.seat.index);
+        let settled = answered.wait_timeout(deadline, |look| self.settle(memory, look));
+        settled.or_else(|| self.withdraw(memory).map(Ok))
     }
 
     fn leave<M: Memory<Control>>(&self, memory: &M) {
@@ -172,6 +214,37 @@ impl Party {
     }
 }
 
+/// Why a call was not joined with another.
+enum Parting {
+    Deserted,
+    Cut,
+}
+
+impl From<Parting> for SendError {
+    fn from(parting: Parting) -> SendError {
+        match parting {
+            Parting::Deserted => SendError::Disconnected,
+            Parting::Cut => Damaged(Damage::Truncated).into(),
+        }
+    }
+}
+
+impl From<Parting> for ReceiveError {
+    fn from(parting: Parting) -> ReceiveError {
+        match parting {
+            Parting::Deserted => ReceiveError::Disconnected,
+            Parting::Cut => Damaged(Damage::Truncated).into(),
+        }
+    }
+}
+
+/// Changes what a mark says, if it says what we think.
+fn exchange<M: Memory<Control>>(memory: &M, slot: usize, from: Mark, to: Mark) -> bool {
+    // sync: slot-answered. Pairs with the load in `answered`; Acquire so that the owner of a
+    // slot that was just closed writes it only after whoever looked into it.
+    memory.mark(slot).compare_exchange(from.word(), to.word(), AcqRel, Relaxed).is_ok()
+}
+
 /// A sending end.
 pub(crate) struct Sending<M: Memory<Control>> {
     memory: M,
@@ -185,8 +258,8 @@ pub(crate) struct Receiving<M: Memory<Control>> {
 }
 
 impl<M: Memory<Control>> Sending<M> {
-    pub(crate) fn new(memory: M, seat: Seat, size: Size) -> Sending<M> {
-        Sending { memory, party: Party::new(Role::Sender, seat, size) }
+    pub(crate) fn new(memory: M, seat: Seat, shape: &Shape) -> Result<Sending<M>, AttachError> {
+        Ok(Sending { memory, party: Party::new(Role::Sender, seat, shape.size) })
     }
 
     pub(crate) fn peer_presence(&mut self) -> Presence {
@@ -196,40 +269,45 @@ impl<M: Memory<Control>> Sending<M> {
 
     /// Hands the message to a receiver that waits. If there is none, and `wait` says so, leaves
     /// it open for one to come.
-    fn meet(&mut self, message: &[u8], wait: bool) -> Option<Result<(), SendError>> {
+    fn meet(&mut self, message: &[u8], wait: bool, until: Until<'_>) -> Attempt<(), SendError> {
         let allowed = self.party.size;
         if !allowed.admits(message.len()) {
-            return Some(Err(SendError::WrongSize { given: message.len(), allowed }));
+            return Ok(Err(SendError::WrongSize { given: message.len(), allowed }));
         }
         let memory = &self.memory;
         // The longest message has a length that fits.
         let length = message.len() as u32;
-        let peer = self.party.alone(memory, |party| {
-            let Some(peer) = party.find(memory) else {
-                if party.is_deserted(memory, Look::Glance) {
-                    return Some(Err(SendError::Disconnected));
+        let met = self.party.alone(memory, until, |party| {
+            // One that withdraws cannot open again, so nobody is met twice, unless by malice.
+            for _ in 0..SEATS {
+                let Some(peer) = party.find(memory) else { break };
+                // SAFETY: the slot is there, the length was admitted, and the slot is open and
+                // we hold the lock: its owner touches it only when it is answered, or to open it
+                // anew, which takes the lock.
+                unsafe { memory.fill(peer.slot, 0, message) };
+                if party.answer(memory, &peer, length) {
+                    return Ok(Ok(peer.slot));
                 }
-                if wait {
-                    // SAFETY: the seat has a slot, the length was admitted, and nobody reads or
-                    // writes a slot that is not open.
-                    unsafe { memory.fill(party.seat.index, message) };
-                    party.open(memory, length);
-                }
-                return None;
-            };
-            // SAFETY: as above; the slot is open, and we hold the lock, without which nobody
-            // answers or withdraws.
-            unsafe { memory.fill(peer.slot, message) };
-            party.answer(memory, &peer, length);
-            Some(Ok(peer.slot))
+            }
+            if party.is_deserted(memory, Look::Glance) {
+                return Ok(Err(SendError::Disconnected));
+            }
+            if wait {
+                // SAFETY: the seat has a slot, the length was admitted, and nobody reads or
+                // writes a slot that is not open without the lock.
+                unsafe { memory.fill(party.seat.index, 0, message) };
+                party.open(memory, length);
+            }
+            Err(Pending::Peer)
         });
-        Some(peer?.map(|slot| memory.control().answered(slot).call()))
+        if memory.is_cut() {
+            return Ok(Err(Parting::Cut.into()));
+        }
+        Ok(met?.map(|slot| memory.control().answered(slot).call()))
     }
 
-    fn end(&self, answered: bool) -> Result<(), SendError> {
-        if !answered {
-            return Err(SendError::Disconnected);
-        }
+    fn end(&self, settled: Result<u32, Parting>) -> Result<(), SendError> {
+        settled?;
         self.party.close(&self.memory);
         Ok(())
     }
@@ -237,34 +315,36 @@ impl<M: Memory<Control>> Sending<M> {
 
 impl<M: Memory<Control>> SendingEnd for Sending<M> {
     fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        if let Some(done) = self.meet(message, true) {
+        if let Ok(done) = self.meet(message, true, Until::Free) {
             return done;
         }
-        let answered = self.memory.control().answered(self.party.seat.index);
-        let settled = answered.wait(|look| self.party.settle(&self.memory, look));
-        self.end(settled.is_some())
+        let settled = self.party.wait(&self.memory);
+        self.end(settled)
     }
 
     fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        Ok(self.meet(message, false).ok_or(TrySendError::Full)??)
+        match self.meet(message, false, Until::Soon) {
+            Ok(sent) => Ok(sent?),
+            Err(Pending::Peer) => Err(TrySendError::Full),
+            Err(Pending::Lock) => Err(TrySendError::Busy),
+        }
     }
 
     fn send_timeout(&mut self, message: &[u8], patience: Duration) -> Result<(), SendTimeoutError> {
-        if let Some(done) = self.meet(message, true) {
-            return Ok(done?);
+        let deadline = Deadline::after(patience);
+        match self.meet(message, true, Until::At(&deadline)) {
+            Ok(done) => return Ok(done?),
+            Err(Pending::Lock) => return Err(SendTimeoutError::Timeout),
+            Err(Pending::Peer) => {}
         }
-        let answered = self.memory.control().answered(self.party.seat.index);
-        match answered.wait_timeout(patience, |look| self.party.settle(&self.memory, look)) {
-            Some(settled) => Ok(self.end(settled.is_some())?),
-            None if self.party.withdraw(&self.memory).is_some() => Ok(self.end(true)?),
-            None => Err(SendTimeoutError::Timeout),
-        }
+        let settled = self.party.wait_timeout(&self.memory, &deadline);
+        Ok(self.end(settled.ok_or(SendTimeoutError::Timeout)?)?)
     }
 }
 
 impl<M: Memory<Control>> Receiving<M> {
-    pub(crate) fn new(memory: M, seat: Seat, size: Size) -> Receiving<M> {
-        Receiving { memory, party: Party::new(Role::Receiver, seat, size) }
+    pub(crate) fn new(memory: M, seat: Seat, shape: &Shape) -> Result<Receiving<M>, AttachError> {
+        Ok(Receiving { memory, party: Party::new(Role::Receiver, seat, shape.size) })
     }
 
     pub(crate) fn peer_presence(&mut self) -> Presence {
@@ -274,41 +354,52 @@ impl<M: Memory<Control>> Receiving<M> {
 
     /// Takes the message of a sender that waits. If there is none, and `wait` says so, waits open
     /// for one to come.
-    fn meet(&mut self, buffer: &mut [u8], wait: bool) -> Option<Result<usize, ReceiveError>> {
+    fn meet(
+        &mut self,
+        buffer: &mut [u8],
+        wait: bool,
+        until: Until<'_>,
+    ) -> Attempt<usize, ReceiveError> {
         let size = self.party.size;
         let (room, needed) = (buffer.len(), size.longest());
         if room < needed {
-            return Some(Err(ReceiveError::ShortBuffer { room, needed }));
+            return Ok(Err(ReceiveError::ShortBuffer { room, needed }));
         }
         let memory = &self.memory;
-        let taken = self.party.alone(memory, |party| {
-            let Some(peer) = party.find(memory) else {
-                if party.is_deserted(memory, Look::Glance) {
-                    return Some(Err(ReceiveError::Disconnected));
+        let met = self.party.alone(memory, until, |party| {
+            // As in `Sending::meet`.
+            for _ in 0..SEATS {
+                let Some(peer) = party.find(memory) else { break };
+                let length = match copy(memory, peer.slot, size, peer.length, buffer) {
+                    Ok(length) => length,
+                    Err(damage) => return Ok(Err(damage)),
+                };
+                if party.answer(memory, &peer, peer.length) {
+                    return Ok(Ok((length, peer.slot)));
                 }
-                if wait {
-                    party.open(memory, 0);
-                }
-                return None;
-            };
-            let copied = copy(memory, peer.slot, size, peer.length, buffer);
-            if copied.is_ok() {
-                party.answer(memory, &peer, peer.length);
             }
-            Some(copied.map(|length| (length, peer.slot)))
+            if party.is_deserted(memory, Look::Glance) {
+                return Ok(Err(ReceiveError::Disconnected));
+            }
+            if wait {
+                party.open(memory, 0);
+            }
+            Err(Pending::Peer)
         });
-        Some(taken?.map(|(length, slot)| {
+        if memory.is_cut() {
+            return Ok(Err(Parting::Cut.into()));
+        }
+        Ok(met?.map(|(length, slot)| {
             memory.control().answered(slot).call();
             length
         }))
     }
 
-    fn end(&self, answered: Option<u32>, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
-        let length = answered.ok_or(ReceiveError::Disconnected)?;
+    fn end(&self, settled: Result<u32, Parting>, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
         let slot = self.party.seat.index;
-        let copied = copy(&self.memory, slot, self.party.size, length, buffer);
+        let copied = copy(&self.memory, slot, self.party.size, settled?, buffer);
         self.party.close(&self.memory);
-        copied
+        if self.memory.is_cut() { Err(Parting::Cut.into()) } else { copied }
     }
 }
 
@@ -327,22 +418,25 @@ fn copy<M: Memory<Control>>(
     }
     // `meet` has made sure that the buffer has room for the longest.
     // SAFETY: every seat has a slot, the length was just checked in private memory, and see above.
-    unsafe { memory.copy(slot, &mut buffer[..found]) };
+    unsafe { memory.copy(slot, 0, &mut buffer[..found]) };
     Ok(found)
 }
 
 impl<M: Memory<Control>> ReceivingEnd for Receiving<M> {
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
-        if let Some(done) = self.meet(buffer, true) {
+        if let Ok(done) = self.meet(buffer, true, Until::Free) {
             return done;
         }
-        let answered = self.memory.control().answered(self.party.seat.index);
-        let settled = answered.wait(|look| self.party.settle(&self.memory, look));
+        let settled = self.party.wait(&self.memory);
         self.end(settled, buffer)
     }
 
     fn try_receive(&mut self, buffer: &mut [u8]) -> Result<usize, TryReceiveError> {
-        Ok(self.meet(buffer, false).ok_or(TryReceiveError::Empty)??)
+        match self.meet(buffer, false, Until::Soon) {
+            Ok(received) => Ok(received?),
+            Err(Pending::Peer) => Err(TryReceiveError::Empty),
+            Err(Pending::Lock) => Err(TryReceiveError::Busy),
+        }
     }
 
     fn receive_timeout(
@@ -350,17 +444,14 @@ impl<M: Memory<Control>> ReceivingEnd for Receiving<M> {
         buffer: &mut [u8],
         patience: Duration,
     ) -> Result<usize, ReceiveTimeoutError> {
-        if let Some(done) = self.meet(buffer, true) {
-            return Ok(done?);
+        let deadline = Deadline::after(patience);
+        match self.meet(buffer, true, Until::At(&deadline)) {
+            Ok(done) => return Ok(done?),
+            Err(Pending::Lock) => return Err(ReceiveTimeoutError::Timeout),
+            Err(Pending::Peer) => {}
         }
-        let answered = self.memory.control().answered(self.party.seat.index);
-        match answered.wait_timeout(patience, |look| self.party.settle(&self.memory, look)) {
-            Some(settled) => Ok(self.end(settled, buffer)?),
-            None => match self.party.withdraw(&self.memory) {
-                Some(length) => Ok(self.end(Some(length), buffer)?),
-                None => Err(ReceiveTimeoutError::Timeout),
-            },
-        }
+        let settled = self.party.wait_timeout(&self.memory, &deadline);
+        Ok(self.end(settled.ok_or(ReceiveTimeoutError::Timeout)?, buffer)?)
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::links::{
+    ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendError, SendTimeoutError, SendingEnd,
+    TryReceiveError, TrySendError,
+};
 
 fn rendezvous(longest: usize) -> Rendezvous {
     Rendezvous::anonymous(Size::UpTo(longest)).unwrap()

@@ -1,26 +1,22 @@
 //! The algorithm of the two ends, over any memory.
 
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::time::Duration;
 
 use super::layout::Control;
-use crate::links::{
-    Damage, ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendError, SendTimeoutError,
-    SendingEnd, Size, TryReceiveError, TrySendError,
-};
+use crate::links::ends::{Attempt, End, Pending, Put, Side, Take, Way};
+use crate::links::loans::{Borrowed, Lend};
+use crate::links::{Damage, ReceiveError, SendError, Size};
 use crate::shm::Memory;
-use crate::shm::event::{Look, Patience};
-use crate::shm::object::AttachError;
+use crate::shm::event::{Event, Look};
+use crate::shm::object::{AttachError, Shape};
 use crate::shm::roster::{Company, Presence, Role, Seat};
 use crate::shm::slots::{self, Cursor};
 
 /// The sending end.
-pub(crate) struct Sending<M: Memory<Control>> {
-    memory: M,
-    seat: Seat,
-    patience: Patience,
-    tail: Tail,
-}
+pub(crate) type Sending<M> = End<M, Tail>;
+
+/// The receiving end.
+pub(crate) type Receiving<M> = End<M, Head>;
 
 /// What the sender alone knows, out of reach of any other process.
 ///
@@ -28,7 +24,8 @@ pub(crate) struct Sending<M: Memory<Control>> {
 /// * S1: nobody else sends, because we hold the sender's seat.
 /// * S2: the slot at `cursor` is free while `cursor` is less than a capacity ahead of `head`.
 /// * S3: `head` is at most the shared head, and that is at most `cursor`.
-struct Tail {
+pub(crate) struct Tail {
+    seat: Seat,
     capacity: usize,
     size: Size,
     /// Where the next message goes.
@@ -38,21 +35,14 @@ struct Tail {
     company: Company,
 }
 
-/// The receiving end.
-pub(crate) struct Receiving<M: Memory<Control>> {
-    memory: M,
-    seat: Seat,
-    patience: Patience,
-    head: Head,
-}
-
 /// What the receiver alone knows, out of reach of any other process.
 ///
 /// Invariants:
 /// * R1: nobody else receives, because we hold the receiver's seat.
 /// * R2: a slot whose mark bears the stamp of `cursor` is not written until the shared head
 ///   passes `cursor`.
-struct Head {
+pub(crate) struct Head {
+    seat: Seat,
     capacity: usize,
     size: Size,
     /// Where the next message comes from. Its position is the shared head.
@@ -60,79 +50,107 @@ struct Head {
     company: Company,
 }
 
-impl<M: Memory<Control>> Sending<M> {
+impl<M: Memory<Control>> Side<M> for Tail {
     /// Goes on where the sender before stopped, at whatever instruction that was: a message
     /// without its mark was never sent.
-    pub(crate) fn new(
-        memory: M,
-        seat: Seat,
-        capacity: usize,
-        size: Size,
-    ) -> Result<Sending<M>, AttachError> {
-        let head = shared_head(&memory)?;
-        let cursor = slots::first_free(&memory, head, capacity);
+    fn new(memory: &M, seat: Seat, shape: &Shape) -> Result<Tail, AttachError> {
+        let &Shape { capacity, size, .. } = shape;
+        let head = shared_head(memory)?;
+        let cursor = slots::first_free(memory, head, capacity);
         let company = Company::new(Role::Receiver.seats(1));
-        let tail = Tail { capacity, size, cursor, head, company };
-        Ok(Sending { memory, seat, patience: Patience::default(), tail })
+        Ok(Tail { seat, capacity, size, cursor, head, company })
     }
 
-    pub(crate) fn peer_presence(&mut self) -> Presence {
-        let roster = &self.memory.control().roster;
-        self.tail.company.presence(roster, &self.memory, Look::Thorough)
+    #[inline]
+    fn event<'m>(&self, memory: &'m M) -> &'m Event {
+        &memory.control().calls.room
+    }
+
+    fn peers(&mut self, memory: &M) -> Presence {
+        self.company.presence(&memory.control().roster, memory, Look::Thorough)
+    }
+
+    fn leave(&self, memory: &M) {
+        let control = memory.control();
+        control.roster.leave(self.seat);
+        control.calls.message.call();
+    }
+
+    #[inline]
+    fn is_cut(memory: &M) -> bool {
+        memory.is_cut()
     }
 }
 
-impl<M: Memory<Control>> SendingEnd for Sending<M> {
+impl<M: Memory<Control>> Lend<M> for Tail {
+    /// The slot of the next message, which is not sent before its mark is written.
     #[inline]
-    fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        let room = &self.memory.control().calls.room;
-        room.wait(|look| self.tail.put(&self.memory, message, look))
+    fn place(&mut self, memory: &M, length: usize, way: Way<'_>) -> Attempt<usize, SendError> {
+        Tail::place(self, memory, length, way)
     }
 
-    #[inline]
-    fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        let put = self.patience.attempt(|look| self.tail.put(&self.memory, message, look));
-        Ok(put.ok_or(TrySendError::Full)??)
+    fn publish(&mut self, memory: &M, length: usize, way: Way<'_>) -> Attempt<(), SendError> {
+        if self.company.presence(&memory.control().roster, memory, way.look) == Presence::Gone {
+            return Ok(Err(SendError::Disconnected));
+        }
+        Tail::publish(self, memory, length);
+        Ok(Ok(()))
     }
 
-    fn send_timeout(&mut self, message: &[u8], patience: Duration) -> Result<(), SendTimeoutError> {
-        let room = &self.memory.control().calls.room;
-        let put = room.wait_timeout(patience, |look| self.tail.put(&self.memory, message, look));
-        Ok(put.ok_or(SendTimeoutError::Timeout)??)
+    unsafe fn write(memory: &M, slot: usize, at: usize, bytes: &[u8]) {
+        // SAFETY: the caller keeps to the length, and the slot is ours while it is lent.
+        unsafe { memory.fill(slot, at, bytes) };
+    }
+}
+
+impl<M: Memory<Control>> Put<M> for Tail {
+    #[inline]
+    fn put(&mut self, memory: &M, message: &[u8], way: Way<'_>) -> Attempt<(), SendError> {
+        if let Err(refusal) = Tail::place(self, memory, message.len(), way)? {
+            return Ok(Err(refusal));
+        }
+        // SAFETY: the slot is within the shape, the length was admitted, and the place is ours.
+        unsafe { memory.fill(self.cursor.slot, 0, message) };
+        Tail::publish(self, memory, message.len());
+        Ok(Ok(()))
     }
 }
 
 impl Tail {
-    /// Puts one message in. `None` if there is no room.
+    /// Makes sure that the slot at the cursor is ours to write a message of this length into,
+    /// and gives it.
     #[inline]
-    fn put<M: Memory<Control>>(
+    fn place<M: Memory<Control>>(
         &mut self,
         memory: &M,
-        message: &[u8],
-        look: Look,
-    ) -> Option<Result<(), SendError>> {
-        if !self.size.admits(message.len()) {
-            let error = SendError::WrongSize { given: message.len(), allowed: self.size };
-            return Some(Err(error));
+        length: usize,
+        way: Way<'_>,
+    ) -> Attempt<usize, SendError> {
+        if !self.size.admits(length) {
+            return Ok(Err(SendError::WrongSize { given: length, allowed: self.size }));
         }
         let control = memory.control();
-        if self.company.presence(&control.roster, memory, look) == Presence::Gone {
-            return Some(Err(SendError::Disconnected));
+        if self.company.presence(&control.roster, memory, way.look) == Presence::Gone {
+            return Ok(Err(SendError::Disconnected));
         }
         if self.is_full() {
             if let Err(damage) = self.look_at_head(control) {
-                return Some(Err(SendError::Corrupt(damage)));
+                return Ok(Err(SendError::Corrupt(damage)));
             }
             if self.is_full() {
-                return None;
+                return Err(Pending::Peer);
             }
         }
-        // SAFETY: the cursor's slot is below the capacity, the length was admitted, the slot is
-        // free (S2), and nobody else sends (S1).
-        unsafe { slots::publish(memory, self.cursor, message) };
+        // Free because we are less than a capacity ahead (S2); ours because nobody else sends (S1).
+        Ok(Ok(self.cursor.slot))
+    }
+
+    /// Sends what was written into the place.
+    #[inline]
+    fn publish<M: Memory<Control>>(&mut self, memory: &M, length: usize) {
+        slots::mark(memory, self.cursor, length);
         self.cursor = self.cursor.next(self.capacity);
-        control.calls.message.call();
-        Some(Ok(()))
+        memory.control().calls.message.call();
     }
 
     #[inline]
@@ -153,86 +171,110 @@ impl Tail {
     }
 }
 
-impl<M: Memory<Control>> Receiving<M> {
+impl<M: Memory<Control>> Side<M> for Head {
     /// Goes on where the receiver before stopped: a message whose slot was not given back was
     /// never received.
-    pub(crate) fn new(
-        memory: M,
-        seat: Seat,
-        capacity: usize,
-        size: Size,
-    ) -> Result<Receiving<M>, AttachError> {
-        let cursor = Cursor::at(shared_head(&memory)?, capacity);
+    fn new(memory: &M, seat: Seat, shape: &Shape) -> Result<Head, AttachError> {
+        let &Shape { capacity, size, .. } = shape;
+        let cursor = Cursor::at(shared_head(memory)?, capacity);
         let company = Company::new(Role::Sender.seats(1));
-        let head = Head { capacity, size, cursor, company };
-        Ok(Receiving { memory, seat, patience: Patience::default(), head })
+        Ok(Head { seat, capacity, size, cursor, company })
     }
 
-    pub(crate) fn peer_presence(&mut self) -> Presence {
-        let roster = &self.memory.control().roster;
-        self.head.company.presence(roster, &self.memory, Look::Thorough)
+    #[inline]
+    fn event<'m>(&self, memory: &'m M) -> &'m Event {
+        &memory.control().calls.message
+    }
+
+    fn peers(&mut self, memory: &M) -> Presence {
+        self.company.presence(&memory.control().roster, memory, Look::Thorough)
+    }
+
+    fn leave(&self, memory: &M) {
+        let control = memory.control();
+        control.roster.leave(self.seat);
+        control.calls.room.call();
+    }
+
+    #[inline]
+    fn is_cut(memory: &M) -> bool {
+        memory.is_cut()
     }
 }
 
-impl<M: Memory<Control>> ReceivingEnd for Receiving<M> {
+impl<M: Memory<Control>> Borrowed<M> for Head {
     #[inline]
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
-        let message = &self.memory.control().calls.message;
-        message.wait(|look| self.head.take(&self.memory, buffer, look))
+    fn next(&mut self, memory: &M, way: Way<'_>) -> Attempt<(usize, usize), ReceiveError> {
+        Head::next(self, memory, way)
     }
 
     #[inline]
-    fn try_receive(&mut self, buffer: &mut [u8]) -> Result<usize, TryReceiveError> {
-        let taken = self.patience.attempt(|look| self.head.take(&self.memory, buffer, look));
-        Ok(taken.ok_or(TryReceiveError::Empty)??)
+    fn give_back(&mut self, memory: &M) {
+        Head::give_back(self, memory);
     }
 
-    fn receive_timeout(
+    unsafe fn read(memory: &M, slot: usize, at: usize, buffer: &mut [u8]) {
+        // SAFETY: the caller keeps to the length, and the slot is not written before it is given
+        // back (R2).
+        unsafe { memory.copy(slot, at, buffer) };
+    }
+}
+
+impl<M: Memory<Control>> Take<M> for Head {
+    #[inline]
+    fn take(
         &mut self,
+        memory: &M,
         buffer: &mut [u8],
-        patience: Duration,
-    ) -> Result<usize, ReceiveTimeoutError> {
-        let message = &self.memory.control().calls.message;
-        let taken =
-            message.wait_timeout(patience, |look| self.head.take(&self.memory, buffer, look));
-        Ok(taken.ok_or(ReceiveTimeoutError::Timeout)??)
+        way: Way<'_>,
+    ) -> Attempt<usize, ReceiveError> {
+        let (slot, length) = match Head::next(self, memory, way)? {
+            Ok(next) => next,
+            Err(end) => return Ok(Err(end)),
+        };
+        let room = buffer.len();
+        let Some(buffer) = buffer.get_mut(..length) else {
+            return Ok(Err(ReceiveError::ShortBuffer { room, needed: length }));
+        };
+        // SAFETY: the slot is within the shape, the length was just checked in private memory,
+        // and the slot is not written before we give it back (R2).
+        unsafe { memory.copy(slot, 0, buffer) };
+        Head::give_back(self, memory);
+        Ok(Ok(length))
     }
 }
 
 impl Head {
-    /// Takes one message out. `None` if there is none.
+    /// The slot and the length of the next message, which stays in the link.
     #[inline]
-    fn take<M: Memory<Control>>(
+    fn next<M: Memory<Control>>(
         &mut self,
         memory: &M,
-        buffer: &mut [u8],
-        look: Look,
-    ) -> Option<Result<usize, ReceiveError>> {
+        way: Way<'_>,
+    ) -> Attempt<(usize, usize), ReceiveError> {
         let length = match slots::length(memory, self.cursor) {
             Some(length) => length,
-            None => match self.length_or_end(memory, look)? {
+            None => match self.length_or_end(memory, way.look).ok_or(Pending::Peer)? {
                 Ok(length) => length,
-                Err(end) => return Some(Err(end)),
+                Err(end) => return Ok(Err(end)),
             },
         } as usize;
         if !self.size.admits(length) {
             let damage = Damage::Length { found: length, allowed: self.size };
-            return Some(Err(ReceiveError::Corrupt(damage)));
+            return Ok(Err(ReceiveError::Corrupt(damage)));
         }
-        let room = buffer.len();
-        let Some(buffer) = buffer.get_mut(..length) else {
-            return Some(Err(ReceiveError::ShortBuffer { room, needed: length }));
-        };
-        // SAFETY: the cursor's slot is below the capacity, the length was just checked in
-        // private memory, and the slot is not written before we give it back (R2).
-        unsafe { memory.copy(self.cursor.slot, buffer) };
+        Ok(Ok((self.cursor.slot, length)))
+    }
+
+    /// Receives the message that [`Head::next`] found: its slot is the sender's again.
+    #[inline]
+    fn give_back<M: Memory<Control>>(&mut self, memory: &M) {
         self.cursor = self.cursor.next(self.capacity);
         let control = memory.control();
         // sync: slot-freed. Pairs with the load in `Tail::look_at_head`. Relaxed would let the
-        // sender write the slot while we still copy.
+        // sender write the slot while we still read.
         control.head.store(self.cursor.position, Release);
         control.calls.room.call();
-        Some(Ok(length))
     }
 
     /// What an empty ring means: nothing yet, or nothing any more.
@@ -252,14 +294,6 @@ impl Head {
     }
 }
 
-#[cfg(all(test, not(loom)))]
-impl<M: Memory<Control>> Receiving<M> {
-    /// What a hostile peer would write to.
-    pub(crate) fn memory(&self) -> &M {
-        &self.memory
-    }
-}
-
 /// The number of received messages, unless it is one that no count reaches.
 fn shared_head<M: Memory<Control>>(memory: &M) -> Result<u64, AttachError> {
     /// Leaves room for adding a capacity, and takes centuries to reach.
@@ -268,21 +302,5 @@ fn shared_head<M: Memory<Control>>(memory: &M) -> Result<u64, AttachError> {
     match memory.control().head.load(Acquire) {
         found @ HIGH.. => Err(AttachError::Corrupt(Damage::Head { found, low: 0, high: HIGH })),
         found => Ok(found),
-    }
-}
-
-impl<M: Memory<Control>> Drop for Sending<M> {
-    fn drop(&mut self) {
-        let control = self.memory.control();
-        control.roster.leave(self.seat);
-        control.calls.message.call();
-    }
-}
-
-impl<M: Memory<Control>> Drop for Receiving<M> {
-    fn drop(&mut self) {
-        let control = self.memory.control();
-        control.roster.leave(self.seat);
-        control.calls.room.call();
     }
 }

@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::links::Damage;
+use crate::links::{
+    Damage, ReceiveError, ReceiveTimeoutError, ReceivingEnd, SendError, SendTimeoutError,
+    SendingEnd, Size, TryReceiveError, TrySendError,
+};
 use crate::shm::Memory;
 use crate::shm::name::{Name, NameError};
+use crate::shm::roster::Role;
 
 /// A name of this test's own, which is gone when the test ends, also by a panic.
 struct OwnName(String);
@@ -260,12 +264,12 @@ fn two_threads_pass_everything_in_order() {
 fn lengths_and_counts_that_no_end_writes_are_reported() {
     let (mut sender, mut receiver) = pair(1, 8);
     sender.send(&[1]).unwrap();
-    let head = &receiver.0.memory().control().head.0;
+    let head = &receiver.0.memory.control().head.0;
     head.store(2, Relaxed);
     let damage = Damage::Head { found: 2, low: 0, high: 1 };
     assert_eq!(sender.try_send(&[2]), Err(TrySendError::Corrupt(damage)));
     head.store(0, Relaxed);
-    let mark = receiver.0.memory().mark(0);
+    let mark = receiver.0.memory.mark(0);
     mark.store(mark.load(Relaxed) | 9 << 32, Relaxed);
     let damage = Damage::Length { found: 9, allowed: Size::UpTo(8) };
     assert_eq!(receiver.try_receive(&mut [0; 16]), Err(TryReceiveError::Corrupt(damage)));

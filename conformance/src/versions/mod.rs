@@ -4,8 +4,14 @@
 //! for at exactly that version, and which lies in folders of the same names: an adapter that reads
 //! its version from the lock file four folders above reads the one it was really built with.
 
+mod bisect;
+mod published;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+pub use bisect::{Bisected, bisect};
+pub use published::published;
 
 use toml::{Table, Value};
 
@@ -22,15 +28,12 @@ pub fn build(adapter: &str, version: &str) -> Result<PathBuf, String> {
     }
     let versions = target().join("ipc-conform/versions");
     let folder = versions.join(format!("{adapter}@{version}"));
-    lay_out(adapter, version, &folder)
+    let project = catalogue::workspace()?;
+    lay_out(&project, adapter, version, &folder)
         .map_err(|e| format!("cannot lay out {}: {e}", folder.display()))??;
     let package = format!("adapter-{adapter}");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(&folder)
-        .args(["build", "--release", "--message-format=json", "-p", &package])
-        // One folder for all versions: what they have in common is built once.
-        .env("CARGO_TARGET_DIR", versions.join("target"));
+    let mut command = cargo(&folder);
+    command.args(["build", "--release", "--message-format=json", "-p", &package]);
     let output = command.output().map_err(|e| format!("cannot run cargo: {e}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let messages =
@@ -51,16 +54,40 @@ pub fn build(adapter: &str, version: &str) -> Result<PathBuf, String> {
     Ok(kept)
 }
 
-/// Where cargo builds the project.
+/// Cargo in this folder. All versions are built in one place: what they have in common is built
+/// once.
+fn cargo(folder: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target().join("ipc-conform/versions/target"));
+    command
+}
+
+/// The name of the crate that the adapter is about.
+///
+/// # Errors
+/// It is about none, or about several.
+fn package_of(adapter: &str) -> Result<String, String> {
+    let place = catalogue::workspace()?.join("conformance/adapters").join(adapter);
+    let mut package = read(&place.join("Cargo.toml")).map_err(|e| e.to_string())?;
+    pin(&mut package, adapter, "0.0.0")
+}
+
+/// Where cargo builds the project; for a program that has no project, `target` of where it runs.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| catalogue::workspace().join("target"), PathBuf::from)
+    let own = || catalogue::workspace().unwrap_or_default().join("target");
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(own, PathBuf::from)
 }
 
 /// Writes the workspace. The outer error is the file system's, the inner one says what is asked
 /// for in vain.
-fn lay_out(adapter: &str, version: &str, folder: &Path) -> std::io::Result<Result<(), String>> {
-    let project = catalogue::workspace();
+fn lay_out(
+    project: &Path,
+    adapter: &str,
+    version: &str,
+    folder: &Path,
+) -> std::io::Result<Result<(), String>> {
     let member = format!("conformance/adapters/{adapter}");
     let mut package = read(&project.join(&member).join("Cargo.toml"))?;
     let pinned = match pin(&mut package, adapter, version) {
@@ -74,7 +101,7 @@ fn lay_out(adapter: &str, version: &str, folder: &Path) -> std::io::Result<Resul
         workspace.remove("default-members");
         let shared = workspace.get_mut("dependencies").and_then(Value::as_table_mut);
         for (_, dependency) in shared.into_iter().flatten() {
-            make_absolute(dependency, &project);
+            make_absolute(dependency, project);
         }
     }
     std::fs::create_dir_all(folder.join(&member))?;
@@ -110,6 +137,8 @@ fn pin(package: &mut Table, adapter: &str, version: &str) -> Result<String, Stri
     match dependencies.get_mut(&name) {
         Some(Value::Table(details)) => {
             details.insert("version".into(), exact);
+            let renamed = details.get("package").and_then(Value::as_str);
+            return Ok(renamed.map_or(name, String::from));
         }
         Some(plain) => *plain = exact,
         None => {}
@@ -178,6 +207,8 @@ mod tests {
         let (name, text) = pinned("tokio-mpsc", tokio).unwrap();
         assert_eq!(name, "tokio");
         assert!(text.contains("version = \"=1.2.3\"") && text.contains("sync"), "{text}");
+        let renamed = "own = { package = \"theirs\", version = \"1\" }";
+        assert_eq!(pinned("own", renamed).unwrap().0, "theirs");
         assert!(pinned("pipe", "nix.workspace = true").unwrap_err().contains("is no crate"));
     }
 }
