@@ -30,6 +30,7 @@ pub mod run;
 pub mod sockets;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod stepped;
+pub mod stepping;
 pub mod suite;
 mod talk;
 pub mod temporary;
@@ -49,6 +50,16 @@ pub const NOT_NEEDED: &str = "no run needed it";
 /// `ipc-conform`, where the environment says so, and otherwise a test binary in which every rule
 /// of every link is a test of its own, for `cargo test` and cargo-nextest.
 pub fn main(adapter: &dyn adapter::Adapter) -> ExitCode {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if let Ok(order) = std::env::var(stepping::ORDER_VARIABLE) {
+        return match stepped::controller::serve(adapter, &order) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("{}: {why}", adapter.name());
+                ExitCode::from(2)
+            }
+        };
+    }
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     if let Ok(descriptor) = std::env::var(protocol::ZYGOTE_VARIABLE) {
         return match stepped::actor::serve(adapter, &descriptor) {

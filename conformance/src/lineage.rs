@@ -31,7 +31,8 @@ pub struct Lineage {
 /// The rules of every model (links, regions, races, names), and the probes.
 pub fn everything() -> Vec<Described> {
     let probes = crate::probe::PROBES.iter().map(|probe| probe.about);
-    catalogue::all().into_iter().chain(probes).collect()
+    let stepped = crate::stepping::RULES.iter().map(|rule| rule.about);
+    catalogue::all().into_iter().chain(probes).chain(stepped).collect()
 }
 
 /// The rules that cite the statement of this id.

@@ -10,6 +10,7 @@ use ipc_model::{Kind, RuleId, RuleSet};
 
 use crate::adapter::Claim;
 use crate::probe::{self, Probe};
+use crate::stepping;
 use crate::suite::Plan;
 
 /// One rule of the suite.
@@ -28,6 +29,8 @@ pub enum Decided {
     Model(RuleId),
     /// A look at the real world.
     Probe(&'static Probe),
+    /// Stepping through the link's own program, where that is asked for.
+    Stepped(&'static stepping::Rule),
 }
 
 impl Entry {
@@ -36,6 +39,7 @@ impl Entry {
         match self.decided {
             Decided::Model(rule) => (rule.rule().claimed)(&claim.profile),
             Decided::Probe(probe) => (probe.claimed)(claim),
+            Decided::Stepped(rule) => rule.is_claimed(claim).is_ok(),
         }
     }
 
@@ -54,38 +58,65 @@ pub fn all() -> impl Iterator<Item = Entry> {
     model.chain(probes.map(|p| Entry { about: p.about, decided: Decided::Probe(p) }))
 }
 
+/// The rules that only stepped runs decide. They have a row where such runs are asked for.
+pub fn stepped() -> impl Iterator<Item = Entry> {
+    let entry = |rule: &'static stepping::Rule| Entry {
+        about: rule.about,
+        decided: Decided::Stepped(rule),
+    };
+    stepping::RULES.iter().map(entry)
+}
+
 /// The rule of this name.
 pub fn named(id: &str) -> Option<Entry> {
-    all().find(|entry| entry.about.id == id)
+    all().chain(stepped()).find(|entry| entry.about.id == id)
 }
 
 /// The rules that a run is asked to decide.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked(Option<BTreeSet<&'static str>>);
+pub struct Asked {
+    /// `None`: all of them.
+    some: Option<BTreeSet<&'static str>>,
+    /// Whether links are stepped.
+    stepped: bool,
+}
 
 impl Asked {
     /// All of them.
-    pub const EVERYTHING: Self = Self(None);
+    pub const EVERYTHING: Self = Self { some: None, stepped: false };
+
+    /// The same, and links are stepped, too.
+    #[must_use]
+    pub fn and_stepped(self) -> Self {
+        Self { stepped: true, ..self }
+    }
+
+    /// Whether links are stepped.
+    pub fn is_stepped(&self) -> bool {
+        self.stepped
+    }
 
     /// Whether the rule is among them.
     pub fn includes(&self, id: &str) -> bool {
-        self.0.as_ref().is_none_or(|some| some.contains(id))
+        self.some.as_ref().is_none_or(|some| some.contains(id))
     }
 
     /// Whether no rule is left out.
     pub fn is_everything(&self) -> bool {
-        self.0.is_none()
+        self.some.is_none()
     }
 
     /// Those that the message model decides; `None` if that is every one.
     pub fn of_the_model(&self) -> Option<RuleSet> {
-        let some = self.0.as_ref()?;
+        let some = self.some.as_ref()?;
         Some(some.iter().filter_map(|id| RuleId::of(id)).collect())
     }
 }
 
 impl FromIterator<Entry> for Asked {
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
-        Self(Some(entries.into_iter().map(|entry| entry.about.id).collect()))
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        let stepped = entries.iter().any(|e| matches!(e.decided, Decided::Stepped(_)));
+        Self { some: Some(entries.iter().map(|entry| entry.about.id).collect()), stepped }
     }
 }

@@ -24,6 +24,7 @@ use ipc_conformance::bench::BenchArguments;
 use ipc_conformance::campaign::{Campaign, Shard};
 use ipc_conformance::catalogue::matches;
 use ipc_conformance::rulebook;
+use ipc_conformance::stepping::Depth;
 use ipc_conformance::suite::Plan;
 use semver::Version;
 
@@ -127,6 +128,10 @@ pub(crate) struct RunArguments {
     /// none.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Steps through the links' own programs, too: killed at every instruction, and interleaved at
+    /// every access to what they share (x86-64 Linux).
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) stepped: bool,
     /// Where the report goes. Default: `target/ipc-conform` of the project.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
@@ -142,6 +147,13 @@ impl Default for Asked {
 }
 
 impl RunArguments {
+    /// Whether links are stepped: by the flag, or because a rule is asked for that needs it.
+    fn is_stepped(&self) -> bool {
+        let glob = self.asked.rule.as_deref();
+        let named = |glob: &str| rulebook::stepped().any(|e| matches(glob, e.about.id));
+        self.stepped || glob.is_some_and(named)
+    }
+
     /// What is asked for, as reports and progress keep it.
     fn campaign(&self) -> Campaign {
         let Asked { rule, level, seed } = self.asked.clone();
@@ -164,6 +176,10 @@ pub(crate) enum Level {
 impl Level {
     fn plan(self, seed: u64) -> Plan {
         Plan::of_level(self.word(), seed).expect("every level has a plan")
+    }
+
+    fn depth(self, seed: u64) -> Depth {
+        Depth::of_level(self.word(), seed).expect("every level has a depth")
     }
 
     fn word(self) -> &'static str {
@@ -382,9 +398,10 @@ impl Arguments {
 /// # Errors
 /// That none does, with the nearest names.
 fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
-    let selected: Vec<_> = rulebook::all().filter(|entry| matches(glob, entry.about.id)).collect();
+    let all = || rulebook::all().chain(rulebook::stepped());
+    let selected: Vec<_> = all().filter(|entry| matches(glob, entry.about.id)).collect();
     if selected.is_empty() {
-        let known = rulebook::all().map(|entry| entry.about.id);
+        let known = all().map(|entry| entry.about.id);
         let nearest = ipc_conformance::catalogue::nearest(glob, known).join(", ");
         anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
     }

@@ -187,7 +187,8 @@ fn is_ours(selection: &Selection) -> bool {
 fn broken(report: &mut Report, selection: &Selection, why: &str) {
     let link = selection.link.as_ref();
     let name = link.map_or(selection.program(), |l| format!("{}/{l}", selection.program()));
-    report.cells.extend(rulebook::all().map(|entry| Cell::broken(&name, entry.about.id, why)));
+    let cells: Vec<Cell> = report.rules.iter().map(|r| Cell::broken(&name, &r.id, why)).collect();
+    report.cells.extend(cells);
     report.links.push(ReportLink {
         name,
         version: "unknown".into(),
@@ -238,7 +239,10 @@ fn empty_report(arguments: &RunArguments) -> Report {
         environment: environment.into_iter().map(|(k, v)| (k.into(), v)).collect(),
         shards: if arguments.shard.is_whole() { Vec::new() } else { vec![arguments.campaign()] },
         links: Vec::new(),
-        rules: rulebook::all().map(|entry| ReportRule::of(&entry.about)).collect(),
+        rules: rulebook::all()
+            .chain(rulebook::stepped().filter(|_| arguments.is_stepped()))
+            .map(|entry| ReportRule::of(&entry.about))
+            .collect(),
         cells: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! The main job: builds links, runs the suite on them, prints the matrix, writes the report.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -10,9 +10,10 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use ipc_conformance::catalogue;
 use ipc_conformance::deviation;
-use ipc_conformance::report::{Cell, CellVerdict, Report, html, text};
-use ipc_conformance::rulebook::{self, Asked};
+use ipc_conformance::report::{Cell, CellVerdict, Report, ReportRule, html, text};
+use ipc_conformance::rulebook::Asked;
 use ipc_conformance::run::{Host, interrupt};
+use ipc_conformance::stepping::{self, Depth};
 use ipc_conformance::suite::{self, LinkResult, Plan};
 use ipc_conformance::{NOT_ASKED, NOT_NEEDED, temporary, versions};
 
@@ -67,6 +68,7 @@ pub(super) fn decide(arguments: &RunArguments) -> anyhow::Result<Decided> {
         Some(glob) => super::select_rules(glob)?.into_iter().collect(),
         None => Asked::EVERYTHING,
     };
+    let asked = if arguments.is_stepped() { asked.and_stepped() } else { asked };
     let deviations = read_deviations(arguments.deviations.as_deref())?;
     let out = arguments.out.clone().unwrap_or_else(|| versions::target().join("ipc-conform"));
     std::fs::create_dir_all(out.join("replay"))
@@ -78,7 +80,8 @@ pub(super) fn decide(arguments: &RunArguments) -> anyhow::Result<Decided> {
     let progress = keep_progress(arguments, &out)?;
     let (mut report, jobs) = prepare(arguments, plan, folder.path())?;
     let jobs = resume(jobs, &report, &progress)?;
-    run_all(&mut report, jobs, (plan, &asked), folder.path(), &out)?;
+    let depth = arguments.asked.level.depth(arguments.asked.seed);
+    run_all(&mut report, jobs, (plan, depth, &asked), folder.path(), &out)?;
     drop(folder);
 
     let mut stale = deviation::apply(&deviations, &mut report);
@@ -112,7 +115,7 @@ const AT_ONCE: usize = 2;
 fn run_all(
     report: &mut Report,
     jobs: Vec<Job>,
-    plan: (Plan, &Asked),
+    plan: (Plan, Depth, &Asked),
     folder: &Path,
     out: &Path,
 ) -> anyhow::Result<()> {
@@ -145,11 +148,11 @@ fn run_all(
     }
     for (name, result) in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
         let Some(link) = report.links.iter_mut().find(|l| l.name == name) else { continue };
-        let mut result = match result {
-            Ok(result) => result,
+        let Done { mut result, files } = match result {
+            Ok(done) => done,
             Err(why) => {
-                let cell = |entry: rulebook::Entry| Cell::broken(&link.name, entry.about.id, &why);
-                report.cells.extend(rulebook::all().map(cell));
+                let cell = |rule: &ReportRule| Cell::broken(&link.name, &rule.id, &why);
+                report.cells.extend(report.rules.iter().map(cell));
                 continue;
             }
         };
@@ -158,11 +161,10 @@ fn run_all(
         for cell in &mut result.cells {
             // Lying adapters may name themselves as they like; the report names what was run.
             cell.link.clone_from(&link.name);
-            if let Some(replay) = result.replays.get(&cell.rule) {
+            if let Some(replay) = files.get(&cell.rule) {
                 let name = format!("replay/{}-{}.json", link.name.replace('/', "-"), cell.rule);
                 let path = out.join(&name);
-                let text = serde_json::to_string_pretty(replay)?;
-                std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+                std::fs::write(&path, replay).with_context(|| path.display().to_string())?;
                 cell.replay = Some(name);
             }
         }
@@ -176,16 +178,41 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What came of one link.
+struct Done {
+    result: LinkResult,
+    /// By rule, the files to do red cells again by.
+    files: BTreeMap<String, String>,
+}
+
 fn run_job(
     job: Job,
-    plan: (Plan, &Asked),
+    (plan, depth, asked): (Plan, Depth, &Asked),
     folder: &Path,
     bar: &ProgressBar,
-) -> Result<LinkResult, String> {
+) -> Result<Done, String> {
     let mut host = Host::start(&job.program, folder)?;
     let (decided, kept) = (job.decided, job.kept);
     let progress = |runs: u64| bar.inc(runs);
-    Ok(suite::run_part(&mut host, &job.claim, plan, job.part, (decided, kept), &progress))
+    let plan = (plan, asked);
+    let mut result =
+        suite::run_part(&mut host, &job.claim, plan, job.part, (decided, kept), &progress);
+    // Whoever steps is alone with its link.
+    drop(host);
+    let mut files = BTreeMap::new();
+    for (rule, replay) in &result.replays {
+        let text = serde_json::to_string_pretty(replay).map_err(|e| e.to_string())?;
+        files.insert(rule.clone(), text);
+    }
+    if asked.is_stepped() {
+        let folder = &folder.join("stepped");
+        let (program, link, claim) = (&job.program, &job.link, &job.claim);
+        let subject = stepping::Subject { program, link, claim, folder };
+        let (stepped, replays) = stepping::run(subject, depth, asked);
+        result.cells.extend(stepped);
+        files.extend(replays);
+    }
+    Ok(Done { result, files })
 }
 
 fn write(report: &Report, out: &Path) -> anyhow::Result<()> {

@@ -16,6 +16,7 @@
 
 pub(crate) mod actor;
 mod control;
+pub(crate) mod controller;
 mod course;
 mod crash;
 mod decode;

@@ -54,7 +54,9 @@ pub(super) fn scenarios(setting: &Setting<'_>) -> Vec<Scenario> {
     }
     if profile.receive.nonblocking && profile.receivers == Holders::Many && buffered {
         let waiting = setting.capacity().min(2);
-        add("receive-receive", waiting, (RECEIVER, &[try_receive]), (SECOND, &[try_receive]));
+        // The second one takes all there is, so that a counter that wraps can come round.
+        let all = vec![try_receive; waiting as usize];
+        add("receive-receive", waiting, (RECEIVER, &[try_receive]), (SECOND, &all));
     }
     if profile.receive.blocking && profile.send.blocking {
         let (receive, send) = (Receive(Blocking), Send(Blocking));

@@ -599,6 +599,7 @@ fn exec(program: &Path, log: &Path, page: &OwnedFd) -> Result<Pid, Trouble> {
     let log = File::create(log).map_err(complain)?;
     let mut command = Program::new(program);
     command
+        .env_remove(crate::stepping::ORDER_VARIABLE)
         .env(ZYGOTE_VARIABLE, page.as_raw_fd().to_string())
         // Functions bound at their first call would make the first world differ from the others.
         .env("LD_BIND_NOW", "1")

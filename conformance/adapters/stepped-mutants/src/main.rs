@@ -37,9 +37,9 @@ impl Adapter for Mutants {
                 capacity: Capacity::Bounded(CAPACITY),
                 size: Size::UpTo(LARGEST as u32),
                 senders: if defect.has_many_senders() { Holders::Many } else { Holders::One },
-                receivers: Holders::One,
+                receivers: if defect.has_many_receivers() { Holders::Many } else { Holders::One },
                 send: modes,
-                receive: modes,
+                receive: Modes { blocking: defect == Defect::Swallows, ..modes },
                 sender_closed: Notice::Silent,
                 receiver_closed: Notice::Silent,
                 sender_killed: Some(Notice::Silent),
@@ -105,6 +105,13 @@ impl Endpoint for End {
 
     fn try_receive(&mut self, _: Option<ipc_model::Process>) -> Result<Delivery, Failure> {
         self.queue.take().map(Delivery::from).ok_or(Failure::Empty)
+    }
+
+    fn receive(&mut self, _: Option<ipc_model::Process>) -> Result<Delivery, Failure> {
+        if self.queue.defect() != Defect::Swallows {
+            return Err(Failure::Unsupported);
+        }
+        Ok(self.queue.wait().into())
     }
 }
 

@@ -5,11 +5,15 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU8, AtomicU32};
+use std::time::Duration;
 
 use memmap2::MmapRaw;
 
 /// Messages that the queue holds.
 pub(crate) const CAPACITY: u32 = 2;
+
+/// Between two looks of somebody who waits.
+const SLEEP: Duration = Duration::from_millis(1);
 
 /// The longest message.
 pub(crate) const LARGEST: usize = 16;
@@ -19,7 +23,9 @@ const HEAD: usize = 0;
 const TAIL: usize = 64;
 const LOCK: usize = 128;
 const COUNT: usize = 192;
-const SLOTS: usize = 256;
+const TICKETS: usize = 256;
+const SERVED: usize = 320;
+const SLOTS: usize = 384;
 const SLOT: usize = 32;
 const LENGTH: usize = SLOTS + SLOT * CAPACITY as usize;
 
@@ -38,17 +44,26 @@ pub(crate) enum Defect {
     HeldAtDeath,
     /// How many there are and where they end are two words, written one after the other.
     TwoWords,
+    /// The lock is slept on, and dies with its holder.
+    SleptOn,
+    /// The counter that tells whether another receiver was faster wraps after two messages.
+    Wraps,
+    /// Each waiter has a ticket, and a wake-up goes to the oldest ticket, dead or alive.
+    Swallows,
 }
 
 impl Defect {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::None,
         Self::PublishesFirst,
         Self::Unlocked,
         Self::TestThenSet,
         Self::HeldAtDeath,
         Self::TwoWords,
+        Self::SleptOn,
+        Self::Wraps,
+        Self::Swallows,
     ];
 
     /// The name of the link that has it.
@@ -60,6 +75,9 @@ impl Defect {
             Self::TestThenSet => "test-then-set",
             Self::HeldAtDeath => "held-at-death",
             Self::TwoWords => "two-words",
+            Self::SleptOn => "slept-on",
+            Self::Wraps => "wraps",
+            Self::Swallows => "swallows",
         }
     }
 
@@ -72,12 +90,20 @@ impl Defect {
             Self::TestThenSet => "its lock is tested and then set, not at once",
             Self::HeldAtDeath => "its spin lock stays locked when its holder dies",
             Self::TwoWords => "its end and its count are written one after the other",
+            Self::SleptOn => "its mutex, which is slept on, stays locked when its holder dies",
+            Self::Wraps => "its counter wraps, so that a receiver takes what another has taken",
+            Self::Swallows => "a wake-up goes to the oldest waiter, though it be dead",
         }
     }
 
     /// Whether it claims to take several senders.
     pub(crate) fn has_many_senders(self) -> bool {
-        matches!(self, Self::Unlocked | Self::TestThenSet | Self::HeldAtDeath)
+        matches!(self, Self::Unlocked | Self::TestThenSet | Self::HeldAtDeath | Self::SleptOn)
+    }
+
+    /// Whether it claims to take several receivers.
+    pub(crate) fn has_many_receivers(self) -> bool {
+        matches!(self, Self::Wraps | Self::Swallows)
     }
 }
 
@@ -106,6 +132,11 @@ impl Queue {
         Ok(Self { map, defect })
     }
 
+    /// What is wrong with it.
+    pub(crate) fn defect(&self) -> Defect {
+        self.defect
+    }
+
     fn word(&self, at: usize) -> &AtomicU32 {
         assert!(at + 4 <= LENGTH && at.is_multiple_of(4));
         let word = self.map.as_mut_ptr().wrapping_add(at).cast::<u32>();
@@ -124,11 +155,30 @@ impl Queue {
     pub(crate) fn put(&self, bytes: &[u8]) -> bool {
         self.lock();
         let room = match self.defect {
-            Defect::TwoWords => self.put_counted(bytes),
+            Defect::TwoWords | Defect::Wraps => self.put_counted(bytes),
             _ => self.put_between(bytes),
         };
         self.unlock();
+        if room && self.defect == Defect::Swallows {
+            let served = self.word(SERVED).load(Acquire);
+            if served < self.word(TICKETS).load(Acquire) {
+                self.word(SERVED).store(served + 1, Release);
+            }
+        }
         room
+    }
+
+    /// Waits for a message.
+    pub(crate) fn wait(&self) -> Vec<u8> {
+        loop {
+            if let Some(bytes) = self.take() {
+                return bytes;
+            }
+            let ticket = self.word(TICKETS).fetch_add(1, Release);
+            while self.word(SERVED).load(Acquire) <= ticket {
+                std::thread::sleep(SLEEP);
+            }
+        }
     }
 
     fn put_between(&self, bytes: &[u8]) -> bool {
@@ -160,6 +210,9 @@ impl Queue {
 
     /// Takes the oldest message out, if there is one.
     pub(crate) fn take(&self) -> Option<Vec<u8>> {
+        if self.defect == Defect::Wraps {
+            return self.take_wrapping();
+        }
         if self.defect == Defect::TwoWords {
             let count = self.word(COUNT).load(Acquire);
             if count == 0 {
@@ -177,6 +230,21 @@ impl Queue {
         let bytes = self.copy(head);
         self.word(HEAD).store(head.wrapping_add(1), Release);
         Some(bytes)
+    }
+
+    fn take_wrapping(&self) -> Option<Vec<u8>> {
+        loop {
+            let head = self.word(HEAD).load(Acquire);
+            if self.word(COUNT).load(Acquire) == 0 {
+                return None;
+            }
+            let bytes = self.copy(head);
+            let next = (head + 1) % CAPACITY;
+            if self.word(HEAD).compare_exchange(head, next, Acquire, Relaxed).is_ok() {
+                self.word(COUNT).fetch_sub(1, Release);
+                return Some(bytes);
+            }
+        }
     }
 
     fn fill(&self, position: u32, bytes: &[u8]) {
@@ -201,6 +269,11 @@ impl Queue {
                 }
                 self.word(LOCK).store(1, Relaxed);
             }
+            Defect::SleptOn => {
+                while self.word(LOCK).compare_exchange(0, 1, Acquire, Relaxed).is_err() {
+                    std::thread::sleep(SLEEP);
+                }
+            }
             Defect::HeldAtDeath => {
                 while self.word(LOCK).compare_exchange(0, 1, Acquire, Relaxed).is_err() {
                     std::hint::spin_loop();
@@ -211,7 +284,7 @@ impl Queue {
     }
 
     fn unlock(&self) {
-        if matches!(self.defect, Defect::TestThenSet | Defect::HeldAtDeath) {
+        if matches!(self.defect, Defect::TestThenSet | Defect::HeldAtDeath | Defect::SleptOn) {
             self.word(LOCK).store(0, Release);
         }
     }
