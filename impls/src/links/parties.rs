@@ -188,6 +188,9 @@ pub(crate) fn stop_at_every_step<T: Tested>(
 /// What is left behind by parties that live one after another, each stopped in front of its step:
 /// after the last, a fresh sender and a fresh receiver must find a link in which all that the
 /// model says is there, and nothing else. Whether the last of them was stopped.
+///
+/// Where there are seats for them, the fresh ends are attached from the beginning, as the model has
+/// it: an end that asks the kernel who is there must not be told that nobody is.
 fn leave_behind<T: Tested>(capacity: usize, parties: &[Party]) -> bool {
     let stopped = Arc::new(AtomicBool::new(false));
     let last_stopped = Arc::clone(&stopped);
@@ -200,14 +203,19 @@ fn leave_behind<T: Tested>(capacity: usize, parties: &[Party]) -> bool {
         let world = World::<T::Control>::new(shape.slots(), LONGEST);
         let record = Record::default();
         let fresh = all.len() - 2;
-        let mut ends = Vec::new();
-        for (process, party) in (0..).zip(&all) {
+        let spare = usize::from(T::SEATS > 1);
+        let attach_fresh = || -> Vec<(u16, End<T>)> {
+            let fresh = (0..).zip(&all).skip(fresh);
+            let attach = |(process, party): (u16, &Party)| {
+                let index = party.role.seats(T::SEATS).start + spare;
+                (process, End::<T>::new(&world, &shape, party.role, index))
+            };
+            fresh.map(attach).collect()
+        };
+        let early = (spare > 0).then(attach_fresh);
+        for (process, party) in (0..).zip(&all).take(fresh) {
             // Whoever takes the place of a dead end takes its seat.
             let index = party.role.seats(T::SEATS).start;
-            if usize::from(process) >= fresh {
-                ends.push((process, End::<T>::new(&world, &shape, party.role, index)));
-                continue;
-            }
             let birth = modelled::stop_after(party.steps, || {
                 let mut end =
                     std::mem::ManuallyDrop::new(End::<T>::new(&world, &shape, party.role, index));
@@ -221,6 +229,7 @@ fn leave_behind<T: Tested>(capacity: usize, parties: &[Party]) -> bool {
             record.crash(process);
             T::tell_sleepers(world.control());
         }
+        let mut ends = early.unwrap_or_else(attach_fresh);
         for (process, end) in &mut ends {
             let script = all[usize::from(*process)].script;
             end.follow(&record, *process, script);
