@@ -208,7 +208,7 @@ fn broken_files_are_named_with_the_reason() {
     let first = twice["cells"][0].clone();
     twice["cells"].as_array_mut().unwrap().push(first);
     let cases = [
-        (files.path("absent.json"), "No such file"),
+        (files.path("absent.json"), "such file"),
         (files.write("empty.json", ""), "the file is empty"),
         (files.write("cut.json", &mixed().to_string()[..500]), "EOF"),
         (files.write("bytes.json", [0xff, 0xfe, 0x00]), "not UTF-8"),

@@ -10,6 +10,7 @@ use ipc_conformance::rulebook::{self, Asked};
 use ipc_conformance::run::Host;
 use ipc_conformance::suite::{LinkResult, Plan, run_link};
 use ipc_conformance::{adapter::Claim, catalogue};
+use ipc_model::Force;
 use ipc_model::mutant::{MUTANTS, mutant};
 
 const PLAN: Plan = Plan { random: 15, repeat: 1, seed: 1, first_only: false };
@@ -49,7 +50,14 @@ fn the_specification_served_as_a_link_passes_everything() {
     assert!(results.len() >= 15);
     for (link, LinkResult { cells, .. }) in results {
         for cell in cells {
-            let fine = matches!(cell.verdict, CellVerdict::Pass | CellVerdict::NotClaimed);
+            let open = rulebook::named(&cell.rule).unwrap().about.force == Force::Unspecified;
+            let fine = match cell.verdict {
+                CellVerdict::Pass | CellVerdict::NotClaimed => true,
+                CellVerdict::Observed => open,
+                // Only the deep level has the time for it.
+                CellVerdict::Inconclusive => cell.not_asked() && cell.rule.starts_with("memory."),
+                _ => false,
+            };
             assert!(fine, "{link} {}: {:?} {}", cell.rule, cell.verdict, cell.why);
         }
     }

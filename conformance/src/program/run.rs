@@ -109,8 +109,8 @@ fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviati
     deviation::parse(&text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))
 }
 
-/// Two links at a time: each takes little more than a processor, and mostly waits.
-const AT_ONCE: usize = 2;
+/// Links at a time: each mostly waits for what must not happen.
+const AT_ONCE: usize = 3;
 
 fn run_all(
     report: &mut Report,

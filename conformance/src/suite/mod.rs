@@ -170,10 +170,12 @@ impl Tally<'_> {
     fn run_tours(&mut self, way: Way) {
         let covering = tours::of(&self.claim.profile);
         let mut left = self.only;
-        for tour in &covering.scenarios {
+        for (number, tour) in covering.scenarios.iter().enumerate() {
             // Where only some rules are asked for, the first tour that fires each will do.
             let news = left.is_none_or(|left| !left.and(tour.fired).is_empty());
-            if !news || (tour.scenario.kills() && way == Way::Threads) {
+            let kills = tour.scenario.kills();
+            let elsewhere = !kills && self.only.is_none() && !self.takes_turn(number, way);
+            if !news || elsewhere || (kills && way == Way::Threads) {
                 self.at += 1;
                 continue;
             }
@@ -190,6 +192,13 @@ impl Tally<'_> {
             }
             self.done();
         }
+    }
+
+    /// Whether this tour is run in this way: at the quick level, tours take turns between the ways
+    /// to run a link; else, each is run in every way.
+    fn takes_turn(&self, number: usize, way: Way) -> bool {
+        let place = self.claim.ways().position(|w| w == way).unwrap_or(0);
+        self.plan.repeat > 1 || number % self.claim.ways().count().max(1) == place
     }
 
     fn run_random(&mut self, way: Way) {
