@@ -2,7 +2,7 @@
 //! the suite holds against it is a fault of the suite. With a mutation it breaks one rule on
 //! purpose, so whatever the suite does not hold against it is one too.
 
-use crate::op::{Mode, Op, Process, Ret};
+use crate::op::{Message, Mode, Op, Process, Ret};
 use crate::profile::Capacity;
 use crate::rule::Kind;
 use crate::spec::Spec;
@@ -46,6 +46,18 @@ impl Mock {
     /// Whether the process has not been killed.
     pub fn is_alive(&self, process: Process) -> bool {
         *self.state.call(process) != Call::Dead
+    }
+
+    /// Whether the message is on its way in or out, or waits in a link: it may still be received.
+    pub fn holds(&self, sender: Process, sequence: u32) -> bool {
+        let same = |m: &Message| (m.sender, m.sequence) == (sender, sequence);
+        let waits = self.state.links.iter().flat_map(|l| &l.queue).any(|w| same(&w.message));
+        let on_its_way = |call: &Call| match call {
+            Call::Pending { op, .. } => op.message().is_some_and(|m| same(&m)),
+            Call::Returning(Ret::Received(message)) => same(message),
+            _ => false,
+        };
+        waits || self.state.calls.iter().any(on_its_way)
     }
 
     /// The process calls.

@@ -36,6 +36,13 @@ struct Inner {
 }
 
 impl Inner {
+    /// Forgets the bytes of messages that nobody will receive any more: refused ones, those that
+    /// another has replaced, those that every receiver of a broadcast has.
+    fn forget_what_is_gone(&mut self) {
+        let Self { mock, bodies, .. } = self;
+        bodies.retain(|(sender, sequence), _| mock.holds(*sender, *sequence));
+    }
+
     /// Kills whoever is dead: the kernel has hung up its socket. Asked before every step, so that
     /// nobody takes one after its death, however late the thread that serves it hears of that.
     fn bury(&mut self) {
@@ -96,6 +103,9 @@ impl System {
             inner.bury();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
             if let Some(ret) = inner.mock.poll(process, left == Some(Duration::ZERO)) {
+                if matches!(ret, Ret::Refused(_)) {
+                    inner.forget_what_is_gone();
+                }
                 self.changed.notify_all();
                 return ret;
             }
@@ -142,6 +152,9 @@ impl Local {
                     size: bytes.len() as u32,
                     priority: *priority,
                 };
+                if !inner.each_once {
+                    inner.forget_what_is_gone();
+                }
                 inner.bodies.insert((self.process, sequence), bytes.clone());
                 (Op::Send { link: self.link, to: *to, message, mode: *mode }, timeout)
             }
