@@ -55,8 +55,7 @@ impl Adapter for Cloudtoid {
     }
 
     fn create(&self, _: &str, place: &Place) -> Result<Box<dyn Created>, Failure> {
-        let name = place.name.replace("ipc-conform-", "");
-        let options = Options::new(name, BUFFER).with_path(&place.folder);
+        let options = Options::new(name(place), BUFFER).with_path(&place.folder);
         let hold = Some(Publisher::open(&options).map_err(Failure::other)?);
         Ok(Box::new(Queue { options, hold }))
     }
@@ -70,6 +69,20 @@ impl Adapter for Cloudtoid {
         let (folder, name) = address.text.rsplit_once('/').ok_or(Failure::Closed)?;
         open(role, &Options::new(name, BUFFER).with_path(folder))
     }
+
+    fn remove(&self, _: &str, place: &Place) {
+        forget_semaphore(&name(place));
+    }
+}
+
+/// Names of queues are short: they become names of semaphores.
+fn name(place: &Place) -> String {
+    place.name.replace("ipc-conform-", "")
+}
+
+/// The crate leaves the name of its semaphore behind; what is not there needs no removing.
+fn forget_semaphore(name: &str) {
+    let _ = std::fs::remove_file(format!("/dev/shm/sem.ct3ip.{name}"));
 }
 
 fn open(role: Role, options: &Options) -> Result<Box<dyn Endpoint>, Failure> {
@@ -98,6 +111,7 @@ impl Created for Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         self.hold = None;
+        forget_semaphore(&self.options.name);
     }
 }
 
