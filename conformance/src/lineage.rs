@@ -28,7 +28,7 @@ pub struct Lineage {
     pub links: BTreeMap<&'static str, usize>,
 }
 
-/// The rules of every model (links, regions, races, names), and the probes.
+/// The rules of every model (links, regions, races, names), the probes, and what is stepped.
 pub fn everything() -> Vec<Described> {
     let probes = crate::probe::PROBES.iter().map(|probe| probe.about);
     let stepped = crate::stepping::RULES.iter().map(|rule| rule.about);
