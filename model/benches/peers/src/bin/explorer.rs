@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release --manifest-path model/benches/peers/Cargo.toml --bin explorer`. Every
 //! measurement is a process of its own, so that its peak memory is its own; the contenders take
-//! turns, and the median of five rounds is printed.
+//! turns, and the median of three rounds is printed.
 //!
 //! Ours keeps every state exactly; stateright keeps a fingerprint of 64 bits of each. *walk* looks
 //! at nothing on the way. *check* holds each state to the promises of the model: as stateright's
@@ -21,7 +21,7 @@ use stateright::{Checker, Model, Property};
 
 const CONTENDERS: [&str; 3] = ["ours", "stateright, 1 thread", "stateright, all threads"];
 const TASKS: [&str; 2] = ["walk", "check"];
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -205,8 +205,8 @@ fn families() -> [Family; 4] {
             scenarios: || vec![crowd(Capacity::Bounded(2), 3, 2, 2)],
         },
         Family {
-            name: "3 senders × 2, 2 receivers, no buffer",
-            scenarios: || vec![crowd(Capacity::Zero, 3, 2, 2)],
+            name: "2 senders × 3, 2 receivers, no buffer",
+            scenarios: || vec![crowd(Capacity::Zero, 2, 3, 2)],
         },
         Family {
             name: "2 senders × 3, 2 receivers, unbounded",
