@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipc_conformance::objects::{self, Found, Programs, Served, Users};
 use ipc_conformance::report::CellVerdict;
 use ipc_model::machine::{Errno, Mutation, User, mutations};
-use ipc_model::namespace::{self, Namespace, OddNames, Recreation};
+use ipc_model::namespace::{self, Namespace, OddNames, Recreation, Withdrawal};
 use ipc_model::region::{self, Region, Resized};
 
 use ipc_tests::{conform, text};
@@ -17,8 +17,13 @@ fn memory() -> Region {
 }
 
 fn names() -> Namespace {
-    let (odd_names, recreation) = (OddNames::Refused, Recreation::Succeeds);
-    Namespace { longest: 255, odd_names, recreation }
+    Namespace {
+        longest: 255,
+        odd_names: OddNames::Refused,
+        recreation: Recreation::Succeeds,
+        places: 2,
+        withdrawal: Withdrawal::OfAnyHandle,
+    }
 }
 
 fn served<M: Programs>(

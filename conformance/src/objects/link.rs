@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use ipc_model::machine::{Described, User};
-use ipc_model::namespace::{Namespace, OddNames, Recreation};
+use ipc_model::namespace::{Namespace, OddNames, Recreation, Withdrawal};
 use ipc_model::region::{Region, Resized};
 use ipc_model::{Kind, machine};
 
@@ -46,9 +46,11 @@ pub fn claims(system: &str) -> Option<BTreeMap<String, String>> {
             Some(words(&[("Page", page), ("Change of size", resized)]))
         }
         "posix-mq" => {
-            let Namespace { longest, .. } = names();
+            let Namespace { longest, places, .. } = names();
             Some(words(&[
                 ("Names", format!("up to {longest} bytes behind a slash; others are refused")),
+                ("Capacity", format!("{places} messages")),
+                ("Notification", "taken back by any close of the process, not only by that of the handle it was asked through, as POSIX has it".into()),
                 ("A name used again", "makes another mailbox beside the one that lost it".into()),
             ]))
         }
@@ -79,8 +81,13 @@ fn memory() -> Region {
 }
 
 fn names() -> Namespace {
-    let (odd_names, recreation) = (OddNames::Refused, Recreation::Succeeds);
-    Namespace { longest: 255, odd_names, recreation }
+    Namespace {
+        longest: 255,
+        odd_names: OddNames::Refused,
+        recreation: Recreation::Succeeds,
+        places: 2,
+        withdrawal: Withdrawal::OfAnyHandle,
+    }
 }
 
 /// How many programs a plan runs on each system.

@@ -22,6 +22,11 @@ pub trait Programs: Machine {
     /// A random call. `pick(n)` chooses a number below n.
     fn random(pick: &mut dyn FnMut(u64) -> u64) -> Self::Op;
 
+    /// A call to make at the same time as this one: a random one, or one that has to do with it.
+    fn at_once(_op: &Self::Op, pick: &mut dyn FnMut(u64) -> u64) -> Self::Op {
+        Self::random(pick)
+    }
+
     /// The slots that the call fills, and those that it empties.
     fn slots(op: &Self::Op) -> (Option<Slot>, Option<Slot>);
 
@@ -104,7 +109,7 @@ impl<M: Programs> Program<M> {
             return None;
         }
         let other = Process((process.0 + 1) % self.processes);
-        let op = M::random(&mut |n| self.pick(n));
+        let op = M::at_once(op, &mut |n| self.pick(n));
         (other != process && self.may(other, &op)).then_some((other, op))
     }
 
@@ -243,7 +248,11 @@ impl Programs for Namespace {
             2..=4 => "/b".into(),
             _ => "/a".into(),
         };
-        match pick(12) {
+        match pick(19) {
+            12 | 13 => Op::Wait { handle },
+            14 | 15 => Op::Notify { handle },
+            16 => Op::Forget { handle },
+            17 | 18 => Op::Look,
             0..=4 => Op::Open {
                 name,
                 creation: [Creation::Never, Creation::OrOpen, Creation::Exclusive]
@@ -256,6 +265,16 @@ impl Programs for Namespace {
             7 | 8 => Op::Take { handle },
             9 | 10 => Op::Close { handle },
             _ => Op::Unlink { name },
+        }
+    }
+
+    fn at_once(op: &namespace::Op, pick: &mut dyn FnMut(u64) -> u64) -> namespace::Op {
+        match op {
+            // Somebody waits: most of all for this.
+            namespace::Op::Wait { .. } if pick(4) > 0 => {
+                namespace::Op::Put { handle: pick(SLOTS) as u8, value: pick(1 << 20) as u32 }
+            }
+            _ => Self::random(pick),
         }
     }
 
