@@ -13,6 +13,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{ForkResult, fork};
 
 use super::control::{Answer, Command, Control, Meeting, meet};
+use super::namespaces;
 use crate::adapter::{Adapter, Address, Created, Endpoint, Failure, Parcel, Role};
 use crate::payload;
 
@@ -25,9 +26,19 @@ pub(crate) fn serve(adapter: &dyn Adapter, descriptor: &str) -> Result<(), Failu
     drop(file);
     // Children end without being waited for: whoever could wait is gone, or is being stepped.
     reap_automatically(SigHandler::SigIgn)?;
+    let mut private = false;
     loop {
         match next(&control, 0)? {
+            Command::Seclude => {
+                if let Some(done) = seclude() {
+                    private = done.is_ok();
+                    answer(&control, 0, &done.map_or_else(Answer::Odd, |()| Answer::Done))?;
+                }
+            }
             Command::Fork { slot } => {
+                if private {
+                    namespaces::count_from_start().map_err(Failure::Other)?;
+                }
                 if let ForkResult::Child = fork_alone()? {
                     return create(adapter, &control, slot);
                 }
@@ -37,9 +48,26 @@ pub(crate) fn serve(adapter: &dyn Adapter, descriptor: &str) -> Result<(), Failu
                 adapter.remove(&link, &place);
                 answer(&control, 0, &Answer::Done)?;
             }
+            Command::Clear { place } => {
+                let found = namespaces::clear(&place, private).map_err(Failure::Other)?;
+                control.write(0, &found).map_err(Failure::Other)?;
+            }
             Command::Finish => return Ok(()),
             other => return Err(Failure::Other(format!("{other:?} is nothing for the zygote"))),
         }
+    }
+}
+
+/// Enters namespaces that only the worlds are in, and forks their first process, which is the
+/// zygote from now on. `None`: this is the old one, and is never let go again.
+fn seclude() -> Option<Result<(), String>> {
+    if let Err(why) = namespaces::enter() {
+        return Some(Err(why));
+    }
+    match fork_alone() {
+        Ok(ForkResult::Child) => Some(namespaces::arrive()),
+        Ok(ForkResult::Parent { .. }) => None,
+        Err(why) => Some(Err(why.to_string())),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipc_model::{
-    Addressing, Capacity, Ends, Message, Mode, Modes, Op, Process, ProcessSet, Profile,
+    Addressing, Capacity, Ends, Message, Mode, Modes, Notice, Op, Process, ProcessSet, Profile,
 };
 
 use super::Trouble;
@@ -27,6 +27,7 @@ const MESSAGES: u32 = 32;
 pub(super) struct Setting<'a> {
     pub(super) claim: &'a Claim,
     pub(super) place: Place,
+    profile: Profile,
 }
 
 /// The end that a process holds.
@@ -34,9 +35,22 @@ pub(super) fn role(process: Process, sends: bool) -> Role {
     Role { process, sends, receives: !sends }
 }
 
-impl Setting<'_> {
+impl<'a> Setting<'a> {
+    /// A link that says nothing about killed processes is held to what is least: that they are as
+    /// good as quiet. What comes of it is no verdict on the link, see [`Sweep::observed`].
+    ///
+    /// [`Sweep::observed`]: super::Sweep::observed
+    pub(super) fn new(claim: &'a Claim, place: Place) -> Self {
+        let mut profile = claim.profile;
+        if !crate::stepping::claims_deaths(claim) {
+            profile.sender_killed = Some(Notice::Silent);
+            profile.receiver_killed = Some(Notice::Silent);
+        }
+        Self { claim, place, profile }
+    }
+
     pub(super) fn profile(&self) -> &Profile {
-        &self.claim.profile
+        &self.profile
     }
 
     /// The worlds in which these processes hold ends.

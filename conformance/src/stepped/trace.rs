@@ -16,6 +16,14 @@ use super::tracer::{Patience, Stop, Tracer};
 /// Above so many instructions an operation is not stepped to its end.
 pub(super) const LONGEST: usize = 200_000;
 
+/// What is said of an operation that is longer.
+pub(super) fn too_long(instructions: usize) -> Trouble {
+    Trouble::TooLong(format!(
+        "it takes more than {instructions} instructions, one stop each; have the adapter claim \
+         smaller messages, or leave it to the runs by processes"
+    ))
+}
+
 /// When an operation is given up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
