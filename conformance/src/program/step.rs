@@ -209,7 +209,7 @@ mod stepped {
         format!(
             "{}{} instructions, {} shared reads, {} shared writes, {} system calls{}; {} points, \
              {} worlds",
-            if sweep.exact { "" } else { "about " },
+            sweep.about(),
             sweep.instructions,
             sweep.reads,
             sweep.writes,
@@ -232,6 +232,10 @@ mod stepped {
     }
 
     fn print(sweep: &Sweep, out: &Path) {
+        if let (Some(trouble), 0, 0) = (&sweep.trouble, sweep.points, sweep.instructions) {
+            say!("  {:<13} {} on {}: {trouble}", sweep.verdict(), sweep.name, sweep.state);
+            return;
+        }
         say!(
             "  {:<13} {} on {}: {}, {:.2} ms each in the median, {:.1} s",
             sweep.verdict(),

@@ -182,16 +182,22 @@ fn act(
     }
 }
 
-/// What exec does to descriptors that are not meant for the new program.
+/// What exec does to descriptors that are not meant for the new program. Whatever owns them in
+/// this process is the creator's, has been forgotten, and is used no more.
 fn close_all_but(kept: &[RawFd]) -> Result<(), Failure> {
-    let listing = std::fs::read_dir("/proc/self/fd").map_err(Failure::other)?;
-    let numbers = listing.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
-    // Collected first: the listing has a descriptor of its own, closed once it is read.
-    let numbers: Vec<RawFd> = numbers.collect();
-    for number in numbers.into_iter().filter(|n| *n > 2 && !kept.contains(n)) {
-        // SAFETY: whatever owns the descriptor in this process is the creator's, has been
-        // forgotten, and is used no more.
-        unsafe { libc::close(number) };
+    let mut kept: Vec<u32> = kept.iter().filter_map(|n| u32::try_from(*n).ok()).collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for last in kept.iter().map(|n| n.checked_sub(1)).chain([Some(u32::MAX)]) {
+        let last = last.unwrap_or(0);
+        if from <= last {
+            // SAFETY: it takes numbers only; nobody uses these descriptors any more, see above.
+            let failed = unsafe { libc::close_range(from, last, 0) };
+            if failed != 0 {
+                return Err(Failure::other(std::io::Error::last_os_error()));
+            }
+        }
+        from = from.max(last.saturating_add(2));
     }
     Ok(())
 }

@@ -248,6 +248,7 @@ fn run(
     let (trace, left) = trace(tracer, plan, &setups[0].1)?;
     sweep.leaves = without_numbers(&left);
     sweep.instructions = trace.path.len();
+    sweep.uncounted = trace.calls_only.is_some();
     sweep.reads = trace.accesses.iter().filter(|a| !a.writes).count();
     sweep.writes = trace.accesses.iter().filter(|a| a.writes).count();
     sweep.calls = trace.calls.len();
@@ -261,7 +262,7 @@ fn run(
     let points = if plan.every { trace.all_points() } else { apart.clone() };
     sweep.points = points.len();
     if plan.company == Company::Alone && plan.victim != Victim::Create {
-        sweep.rejoin = can_rejoin(tracer, plan)?.err();
+        sweep.rejoin = rejoin_in_order(tracer, plan, sweep, gathered)?;
     }
     let asleep = matches!(trace.end, Ending::Asleep(_));
     let ends = points.into_iter().map(Some).chain(asleep.then_some(None));
@@ -301,7 +302,10 @@ fn prepare<'t>(
     for (process, sends) in [(SENDER, true), (RECEIVER, false)] {
         world.admit(role(process, sends))?;
         if plan.victim != (Victim::Connect { sends }) {
-            world.whole(process, Call::Connect).map_err(Trouble::in_the_way)?;
+            let connected = world.whole(process, Call::Connect);
+            // Some cannot before the other side has, which is what is swept.
+            let alone = matches!(plan.victim, Victim::Connect { .. });
+            connected.map_err(|t| if alone { t } else { t.in_the_way() })?;
         }
     }
     if plan.company == Company::Rival {
@@ -362,21 +366,32 @@ fn trace(
     Ok((trace, ended.left))
 }
 
-/// Whether the role can be taken again even after an orderly end: without that, nothing is
-/// learnt from its failing after a kill.
-fn can_rejoin(tracer: &mut Tracer, plan: &Plan<'_>) -> Result<Result<(), String>, Trouble> {
+/// The control, in which nobody is killed: the role is taken again after an orderly end. Where
+/// that fails, nothing is learnt from its failing after a kill. Answers why it fails.
+fn rejoin_in_order(
+    tracer: &mut Tracer,
+    plan: &Plan<'_>,
+    sweep: &mut Sweep,
+    gathered: &mut Gathered,
+) -> Result<Option<String>, Trouble> {
     let sends = plan.sender_dies();
     let orderly = Plan { victim: Victim::Close { sends }, ..*plan };
     let setup = orderly.setup(Script::Rejoin);
     let mut world = prepare(tracer, &orderly, &setup, true)?;
     world.call(orderly.victim.process(), close())?;
-    let joined = world.join(role(HEIR, sends));
-    world.end()?;
-    match joined {
-        Ok(()) => Ok(Ok(())),
-        Err(Trouble::Refused(why)) => Ok(Err(why)),
-        Err(trouble) => Err(trouble),
+    survivors::survive(&mut world, &orderly, Script::Rejoin)?;
+    let ended = world.end()?;
+    let finding = ended.judge(plan.setting.profile());
+    let why = match &finding {
+        Finding::Allowed => return Ok(None),
+        Finding::Odd(why) => why.clone(),
+        Finding::Forbidden(counterexample) => counterexample.to_string(),
+    };
+    // Whoever promises something about deaths promises as much about an orderly end.
+    if matches!(finding, Finding::Forbidden(_)) && plan.setting.claims_deaths() {
+        sweep.note(gathered, ended, finding);
     }
+    Ok(Some(why))
 }
 
 /// Kills the victim at `position` (`None`: asleep in its call), and lets the survivors go on.

@@ -147,7 +147,8 @@ pub fn run(
             let rule = counterexample.rule.to_string();
             let of = format!("{} on {}", sweep.name, sweep.state);
             let setting = &setting;
-            let found = replay::Found { setting, adapter, program, of, course, rule };
+            let observed = sweep.observed;
+            let found = replay::Found { setting, adapter, program, of, course, rule, observed };
             sweep.shown = Some(Shown::of(tracer, found, &counterexample));
         }
         sweep.odd_shown = gathered.odd.map(|(course, why)| {

@@ -56,8 +56,8 @@ pub enum Again {
 /// How often a counterexample is done again before it counts, and is written to a file.
 const RECORDINGS: usize = 3;
 
-/// How long is spent on making a counterexample shorter.
-const SHRINKING: Duration = Duration::from_secs(4);
+/// How long is spent on making a counterexample shorter, and one that is no verdict.
+const SHRINKING: [Duration; 2] = [Duration::from_secs(4), Duration::from_millis(500)];
 
 impl Stepped {
     /// The name of this version of the format.
@@ -213,6 +213,8 @@ pub(super) struct Found<'a> {
     pub(super) of: String,
     pub(super) course: Course,
     pub(super) rule: String,
+    /// The link does not promise it.
+    pub(super) observed: bool,
 }
 
 impl Found<'_> {
@@ -228,8 +230,8 @@ impl Found<'_> {
     /// Leaves out whatever it fails without.
     fn shrink(&mut self, tracer: &mut Tracer) {
         let begun = Instant::now();
-        let mut from = 0;
-        while begun.elapsed() < SHRINKING {
+        let (mut from, limit) = (0, SHRINKING[usize::from(self.observed)]);
+        while begun.elapsed() < limit {
             let shorter = shorter(&self.course);
             let Some(candidate) = shorter.get(from) else { break };
             match self.fails(tracer, candidate) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ipc_model::{
     Addressing, Capacity, Ends, Message, Mode, Modes, Notice, Op, Process, ProcessSet, Profile,
+    Size,
 };
 
 use super::Trouble;
@@ -53,10 +54,22 @@ impl<'a> Setting<'a> {
         &self.profile
     }
 
+    pub(super) fn claims_deaths(&self) -> bool {
+        crate::stepping::claims_deaths(self.claim)
+    }
+
+    /// How long a message is: short, since some links take a step for every byte.
+    fn size(&self) -> u32 {
+        match self.profile().size {
+            Size::Fixed(n) => n,
+            Size::UpTo(n) | Size::NonemptyUpTo(n) => n.min(16),
+        }
+    }
+
     /// The worlds in which these processes hold ends.
     pub(super) fn setup(&self, senders: &[Process], receivers: &[Process]) -> Setup {
         let set = |processes: &[Process]| processes.iter().copied().collect::<ProcessSet>();
-        let size = self.profile().usual_size();
+        let size = self.size();
         let of = |p: &Process| {
             let process = *p;
             (0..MESSAGES).map(move |n| Message::new(process.0, n, size))
@@ -78,7 +91,7 @@ impl<'a> Setting<'a> {
         timeout: Duration,
     ) -> Call {
         let named = self.profile().addressing != Addressing::Mailbox;
-        let message = Message::new(from.0, sequence, self.profile().usual_size());
+        let message = Message::new(from.0, sequence, self.size());
         let op = Op::Send { link: 0, to: named.then_some(to), message, mode };
         Call::Op { op, timeout: timeout.as_nanos() as u64 }
     }

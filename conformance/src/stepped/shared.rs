@@ -42,6 +42,11 @@ impl Shared {
         self.0.iter().filter(|m| m.name != ROBUST_LIST)
     }
 
+    /// Whether there is any.
+    pub(super) fn is_any(&self) -> bool {
+        self.mappings().next().is_some()
+    }
+
     /// The mapping that holds any of these bytes.
     pub(super) fn find(&self, address: u64, length: u64) -> Option<&Mapping> {
         let overlaps =

@@ -102,6 +102,9 @@ pub struct Sweep {
     pub state: String,
     /// Instructions of the operation.
     pub instructions: usize,
+    /// Whether it took more, which were not counted: it shares no memory, and from there on was
+    /// stopped at its system calls only.
+    pub uncounted: bool,
     /// Its reads of what others can write.
     pub reads: usize,
     /// Its writes to what others can see.
@@ -162,6 +165,15 @@ impl Sweep {
                 ended.words.push(format!("left behind: {name}"));
                 *self.left.entry(name).or_default() += 1;
             }
+        }
+    }
+
+    /// What stands before the number of instructions.
+    pub fn about(&self) -> &'static str {
+        match (self.uncounted, self.exact) {
+            (true, _) => "more than ",
+            (false, true) => "",
+            (false, false) => "about ",
         }
     }
 

@@ -216,7 +216,7 @@ mod stepped {
             .filter_map(|(operation, state)| {
                 let name = format!("crash.{operation}.every-instruction");
                 let sweep = sweeps.iter().find(|s| s.name == name && s.state == state)?;
-                let about = if sweep.exact { "" } else { "about " };
+                let about = sweep.about();
                 (sweep.instructions > 0).then(|| {
                     format!(
                         "{operation}: {about}{} instructions, {} shared reads, {} shared writes, \

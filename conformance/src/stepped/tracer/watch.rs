@@ -152,6 +152,20 @@ impl Tracer {
         Ok(stop)
     }
 
+    /// Lets it run until it enters the kernel, or comes back from it, or stops otherwise.
+    pub(in crate::stepped) fn run_to_call(
+        &mut self,
+        pid: Pid,
+        patience: Patience,
+    ) -> Result<Stop, Trouble> {
+        ptrace::syscall(pid, None).map_err(broken("PTRACE_SYSCALL"))?;
+        let stop = self.attend(pid, patience)?;
+        if stop == Stop::Call {
+            self.turn_clock(pid)?;
+        }
+        Ok(stop)
+    }
+
     /// Waits for a stop of a process that runs.
     pub(in crate::stepped) fn attend(
         &mut self,

@@ -20,6 +20,10 @@ impl World<'_> {
     }
 
     fn open(&mut self, process: Process, call: Call, stepped: bool) -> Result<(), Trouble> {
+        if self.is_in_call(process) {
+            let why = format!("{process} is in a call already, and cannot begin {call}");
+            return Err(Trouble::Diverged(why));
+        }
         let slot = self.actor(process).slot;
         let (link, place) = (self.setup.link.clone(), self.setup.place.clone());
         let command = match call {
