@@ -281,7 +281,9 @@ impl<'t> World<'t> {
     pub(super) fn end(mut self) -> Result<Ended, Trouble> {
         let left = self.clear()?;
         let mut history = std::mem::take(&mut self.history);
-        history.quiescent = true;
+        // A call that was told something that the model has no word for is over, and looks as if
+        // it were not.
+        history.quiescent = self.odd.is_none();
         let course = Course {
             senders: self.setup.ends.senders.iter().collect(),
             receivers: self.setup.ends.receivers.iter().collect(),

@@ -1,9 +1,8 @@
 //! shmring 0.4.1: a reader that is about to wait while the writer closes sleeps for good.
+use shmring::{Options, create_shm, open_shm};
 use std::io::Read;
 use std::sync::{Arc, Barrier, mpsc};
 use std::{thread, time::Duration};
-
-use shmring::{Options, create_shm, open_shm};
 
 fn main() {
     let name = format!("shmring-close-{}", std::process::id());
@@ -14,7 +13,7 @@ fn main() {
         let start = together.clone();
         thread::spawn(move || {
             start.wait();
-            // "Returns Ok(0) once the writer has closed and all buffered data has been drained."
+            // To answer Ok(0) "once the writer has closed and all buffered data has been drained".
             let _ = tell.send(reader.read(&mut [0]));
         });
         together.wait();
