@@ -99,6 +99,10 @@ mod stepped {
         selection: &Selection,
         arguments: &StepArguments,
     ) -> anyhow::Result<Vec<&'static str>> {
+        if let Err(trouble) = ipc_conformance::stepped::check(program) {
+            say!("broken: {trouble}");
+            return Ok(vec!["broken"]);
+        }
         let folder = temporary::folder()?;
         let host = Host::start(program, folder.path()).map_err(anyhow::Error::msg)?;
         let (name, version, claims) =

@@ -245,7 +245,8 @@ fn run(
     }
     let setups: Vec<(Script, Setup)> =
         plan.scripts().iter().map(|script| (*script, plan.setup(*script))).collect();
-    let (trace, left) = trace(tracer, plan, &setups[0].1)?;
+    let (trace, mut left) = trace(tracer, plan, &setups[0].1)?;
+    left.extend(left_in_order(tracer, &setups[0].1)?);
     sweep.leaves = without_numbers(&left);
     sweep.instructions = trace.path.len();
     sweep.uncounted = trace.calls_only.is_some();
@@ -364,6 +365,15 @@ fn trace(
     }
     let ended = world.end()?;
     Ok((trace, ended.left))
+}
+
+/// What is left behind by a link that both sides have connected to, and nobody called.
+fn left_in_order(tracer: &mut Tracer, setup: &Setup) -> Result<Vec<String>, Trouble> {
+    let mut world = World::create(tracer, setup)?;
+    for (process, sends) in [(SENDER, true), (RECEIVER, false)] {
+        world.join(role(process, sends)).map_err(Trouble::in_the_way)?;
+    }
+    Ok(world.end()?.left)
 }
 
 /// The control, in which nobody is killed: the role is taken again after an orderly end. Where

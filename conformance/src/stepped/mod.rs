@@ -121,6 +121,14 @@ pub struct Subject<'a> {
     pub folder: &'a Path,
 }
 
+/// Whether this file is a program whose instructions can be stepped.
+///
+/// # Errors
+/// What is wrong with it, and what can be done.
+pub fn check(program: &Path) -> Result<(), Trouble> {
+    tracer::check(program)
+}
+
 /// Sweeps every operation of one link, explores its schedules, and tells each result as it comes.
 ///
 /// # Errors

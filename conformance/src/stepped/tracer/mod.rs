@@ -24,6 +24,7 @@ use super::source::Modules;
 use super::time::Sleep;
 use crate::adapter::Place;
 
+pub(super) use start::check;
 pub(super) use watch::Patience;
 
 /// Where a process of the adapter has stopped.

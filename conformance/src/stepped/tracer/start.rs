@@ -191,7 +191,7 @@ fn exec(program: &Path, log: &Path, page: &OwnedFd) -> Result<Pid, Trouble> {
 }
 
 /// Refuses what is no program for this processor: its instructions cannot be decoded.
-fn check(program: &Path) -> Result<(), Trouble> {
+pub(in crate::stepped) fn check(program: &Path) -> Result<(), Trouble> {
     /// An ELF file of 64 bits; and, at 18, for x86-64.
     const MAGIC: &[u8] = b"\x7fELF\x02";
     const X86_64: [u8; 2] = [62, 0];
