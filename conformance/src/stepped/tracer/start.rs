@@ -114,6 +114,9 @@ impl Tracer {
             | Options::PTRACE_O_TRACESYSGOOD
             | Options::PTRACE_O_TRACECLONE;
         ptrace::setoptions(self.zygote, options).map_err(broken("PTRACE_SETOPTIONS"))?;
+        // Asked for at once, so that what needs it does not come to an end half-way.
+        let stack = self.registers(self.zygote)?.rsp;
+        self.read(self.zygote, stack, 8)?;
         self.hide_vdso()?;
         match self.go(self.zygote)? {
             Stop::Meeting(Meeting::Idle) => Ok(()),
