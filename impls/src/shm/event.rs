@@ -143,10 +143,9 @@ impl Event {
             hint::spin_loop();
         }
         self.0.begin();
-        let mut look = Look::Glance;
         loop {
             let armed = self.arm();
-            if let Some(done) = attempt(look) {
+            if let Some(done) = attempt(Look::Glance) {
                 return Some(done);
             }
             let now = sys::now();
@@ -156,10 +155,14 @@ impl Event {
                 Some(deadline) => deadline.min(slice),
                 None => slice,
             };
-            look = match self.0.wait(armed, until) {
+            let look = match self.0.wait(armed, until) {
                 Woken::Perhaps => Look::Glance,
                 Woken::Late => Look::Thorough,
             };
+            // Whoever was woken seldom sleeps again, so it does not pay for that yet.
+            if let Some(done) = attempt(look) {
+                return Some(done);
+            }
         }
     }
 
@@ -199,7 +202,7 @@ impl Patience {
     #[cold]
     fn due(&mut self) -> Look {
         self.refusals = 0;
-        let now = sys::now();
+        let now = sys::lately();
         if now.saturating_sub(self.asked) < SLICE {
             return Look::Glance;
         }
