@@ -14,6 +14,10 @@ use crate::worker::state_of;
 /// How long an adapter may take to answer, or its workers to connect.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
+/// How long a program that has closed its output may take to be gone: its descriptors are closed
+/// before it can be seen to have ended, and what ended it is told only then.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// The longest answer that is read, in bytes: an adapter that never ends its line is not followed.
 const LONGEST: u64 = 1 << 20;
 
@@ -110,6 +114,7 @@ impl Talk {
         let mut line = serde_json::to_string(request).map_err(|e| e.to_string())?;
         line.push('\n');
         if let Err(error) = running.requests.write_all(line.as_bytes()) {
+            await_end(&running.process);
             return Err(format!("it does not listen: {error}; {}", self.last_words()));
         }
         let answer = running.answers.recv_timeout(ANSWER);
@@ -123,6 +128,7 @@ impl Talk {
                 Err(format!("no answer within {ANSWER:?}; {}", self.last_words()))
             }
             Err(RecvTimeoutError::Disconnected) => {
+                await_end(&running.process);
                 Err(format!("it ended without an answer; {}", self.last_words()))
             }
         }
@@ -207,6 +213,14 @@ fn limit_memory(child: &Child) {
 /// Whether the child has ended. It is not reaped by that, so its number stays its own.
 fn is_over(child: &Child) -> bool {
     matches!(state_of(child.id(), child.id()), None | Some('Z' | 'X'))
+}
+
+/// Waits until the child, which talks no more, has ended; not for ever, as it need not.
+fn await_end(child: &Child) {
+    let begun = Instant::now();
+    while !is_over(child) && begun.elapsed() < LEAVING {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Ends the process and all that it has started. To be called before it is reaped: until then
