@@ -1,6 +1,10 @@
 //! Looks that a probe takes from inside an adapter's process: what no history shows, and what
 //! cannot be seen from outside. The adapter's side reports what it saw, and never what that is worth.
 
+mod handles;
+mod large;
+pub mod stories;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,8 +18,10 @@ use crate::adapter::{
 };
 use crate::values::{self, Told};
 
+use self::stories::Story;
+
 /// What an adapter's process is asked to look at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum Task {
     /// Pass this many messages from one thread to another, over one link.
@@ -37,6 +43,24 @@ pub enum Task {
     Observe,
     /// Count the values that are made and dropped.
     Values,
+    /// Drop one of several handles of an end, and then the last.
+    Cloned,
+    /// Forget a handle without dropping it.
+    Leaked,
+    /// Use a handle on and on after its peer has gone.
+    Kept,
+    /// Pass several messages by one call.
+    Batches,
+    /// Fork, and let the child end without exec.
+    Forked {
+        /// Whether the child drops its copies of the ends before.
+        dropping: bool,
+    },
+    /// Pass one message of this length between two threads with small stacks.
+    Large {
+        /// Its length in bytes.
+        bytes: u32,
+    },
 }
 
 /// What was seen.
@@ -76,6 +100,16 @@ pub enum Facts {
         /// What was done, and what came of the values.
         told: Vec<Told>,
     },
+    /// Of a `Cloned`, `Leaked`, `Kept`, `Batches` or `Forked`.
+    Stories {
+        /// What was done, and what came of it.
+        stories: Vec<Story>,
+    },
+    /// Of a `Large`.
+    Large {
+        /// What went wrong; `None` if the message arrived as it was sent.
+        why: Option<String>,
+    },
 }
 
 /// What the observers told at one moment.
@@ -114,13 +148,26 @@ pub(crate) fn take(
         let make = || adapter.values(link).ok_or(Failure::Unsupported);
         return Ok(Facts::Values { told: values::tell(&claim.profile, &make)? });
     }
+    let made = (adapter, &claim, place);
+    let stories = match *task {
+        Task::Cloned => Some(handles::cloned(made)),
+        Task::Leaked => Some(handles::leaked(made)),
+        Task::Kept => Some(handles::kept(made)),
+        Task::Batches => Some(handles::batches(made)),
+        Task::Forked { dropping } => Some(handles::forked(made, dropping)),
+        _ => None,
+    };
+    if let Some(stories) = stories {
+        return Ok(Facts::Stories { stories: stories? });
+    }
     let pair = Pair::new(adapter, &claim, place)?;
     match *task {
         Task::Flow { messages } => pair.flow(messages),
         Task::Alternate { messages } => pair.alternate(messages, &place.folder),
         Task::Churn { times } => pair.churn(times),
         Task::Observe => pair.observe(&claim),
-        Task::Values => unreachable!("done above"),
+        Task::Large { bytes } => pair.large(bytes),
+        _ => unreachable!("done above"),
     }
 }
 
