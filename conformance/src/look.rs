@@ -1,7 +1,7 @@
 //! Looks that a probe takes from inside an adapter's process: what no history shows, and what
 //! cannot be seen from outside. The adapter's side reports what it saw, and never what that is worth.
 
-mod handles;
+pub(crate) mod handles;
 mod large;
 pub mod stories;
 
@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use ipc_model::{Addressing, Mode, Modes, Process, Profile, Size};
+use ipc_model::{Addressing, Message, Mode, Modes, Process, Profile, Size};
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{
     Adapter, Claim, Created, Delivery, Endpoint, Failure, Observer, Parcel, Place, Role,
 };
+use crate::payload;
 use crate::values::{self, Told};
 
 use self::stories::Story;
@@ -192,7 +193,7 @@ impl Pair {
         let receiver = Some(created.endpoint(RECEIVER)?);
         let (profile, begun) = (claim.profile, Instant::now());
         // Large enough for a message that is not given back to be missed.
-        let bytes = vec![7; largest(profile.size).min(1024) as usize];
+        let bytes = payload::bytes(&Message::new(0, 0, largest(profile.size).min(1024)));
         Ok(Self { created, sender, receiver, profile, bytes, begun })
     }
 
@@ -225,10 +226,12 @@ impl Pair {
                     break;
                 }
             }
+            // It is not dropped before all has been received: that is another rule's business.
+            sender
         });
         let mut passed = 0;
         let mut early = 0;
-        while passed < messages && receive(&mut *receiver, &profile).is_ok() {
+        while passed < messages && receive_soon(&mut *receiver, &profile).is_ok() {
             passed += 1;
             received.store(passed, Ordering::Relaxed);
             if passed == messages / 10 {
@@ -275,7 +278,7 @@ impl Pair {
                 let mut guest = self.created.endpoint(SENDER)?;
                 send(&mut *guest, &profile, &bytes)?;
                 drop(guest);
-                receive(&mut **self.receiver.as_mut().ok_or(Failure::Closed)?, &profile)
+                receive_soon(&mut **self.receiver.as_mut().ok_or(Failure::Closed)?, &profile)
             };
             match come() {
                 Ok(delivery) if delivery.bytes == bytes => passed += 1,
@@ -380,6 +383,15 @@ fn send(end: &mut dyn Endpoint, profile: &Profile, bytes: &[u8]) -> Result<(), F
             done => return done,
         }
     }
+}
+
+/// Receives, and waits for ever only where the link knows no other way.
+fn receive_soon(end: &mut dyn Endpoint, profile: &Profile) -> Result<Delivery, Failure> {
+    if profile.receive.timed {
+        let from = (profile.addressing == Addressing::Symmetric).then_some(SENDER.process);
+        return end.receive_timeout(from, ENOUGH / 2);
+    }
+    receive(end, profile)
 }
 
 fn receive(end: &mut dyn Endpoint, profile: &Profile) -> Result<Delivery, Failure> {

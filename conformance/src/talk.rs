@@ -1,5 +1,7 @@
 //! Talks to an adapter program: one request, one answer, in bounded time, whatever it does.
 
+mod strays;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
@@ -28,6 +30,8 @@ const LAST_WORDS: u64 = 2048;
 pub(crate) struct Talk {
     program: PathBuf,
     folder: PathBuf,
+    /// What the processes that it starts have in common.
+    family: String,
     child: Option<Running>,
 }
 
@@ -40,7 +44,8 @@ struct Running {
 impl Talk {
     /// `folder` is for what the program prints.
     pub(crate) fn new(program: &Path, folder: &Path) -> Self {
-        Self { program: program.into(), folder: folder.into(), child: None }
+        let (program, folder, family) = (program.into(), folder.into(), strays::fresh());
+        Self { program, folder, family, child: None }
     }
 
     fn log(&self) -> PathBuf {
@@ -71,6 +76,7 @@ impl Talk {
             let log = File::create(self.log()).map_err(|e| e.to_string())?;
             let mut process = Command::new(&self.program)
                 .env(HOST_VARIABLE, "1")
+                .env(strays::VARIABLE, &self.family)
                 // The last words of one that panics are to say where, and not how it got there.
                 .env("RUST_BACKTRACE", "0")
                 .stdin(Stdio::piped())
@@ -140,6 +146,7 @@ impl Talk {
         let mut running = self.child.take()?;
         let ended = is_over(&running.process);
         end_group(&running.process);
+        strays::end(&self.family);
         running.process.wait().ok().filter(|_| ended)
     }
 
@@ -189,6 +196,7 @@ impl Drop for Talk {
             }
             end_group(&process);
             let _ = process.wait();
+            strays::end(&self.family);
         }
     }
 }

@@ -16,6 +16,9 @@ type Made<'a> = (&'a dyn Adapter, &'a Claim, &'a Place);
 /// How long a forked child may take to end.
 const LEAVING: Duration = Duration::from_secs(2);
 
+/// What is told of a child that does not end.
+pub(crate) const CHILD_HANGS: &str = "the forked child hangs";
+
 /// One of several handles of an end is dropped, and then the last.
 pub(super) fn cloned(made: Made<'_>) -> Result<Vec<Story>, Failure> {
     let mut stories = Vec::new();
@@ -159,7 +162,7 @@ fn await_child(child: nix::unistd::Pid) -> Result<(), Failure> {
                 // It is this process's own child, and has not been waited for.
                 let _ = kill(child, Signal::SIGKILL);
                 let _ = waitpid(child, None);
-                return Err(Failure::other("the forked child hangs"));
+                return Err(Failure::other(CHILD_HANGS));
             }
             WaitStatus::Signaled(_, signal, _) => {
                 return Err(Failure::Other(format!(

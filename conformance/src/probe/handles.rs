@@ -6,6 +6,7 @@ use ipc_model::{Capacity, Force, Modes, Source};
 use super::resources::no_facts;
 use super::{Found, Probe, Subject, about};
 use crate::adapter::Claim;
+use crate::look::handles::CHILD_HANGS;
 use crate::look::stories::{self, Story};
 use crate::look::{Facts, Task};
 use crate::protocol::Way;
@@ -121,6 +122,7 @@ fn forked_drops(subject: &mut Subject<'_>) -> Found {
     let saw = match found.verdict {
         CellVerdict::Pass => "its parent's ends are as before",
         CellVerdict::Fail | CellVerdict::Hang => "its parent's ends are not as before",
+        _ if found.why == CHILD_HANGS => "the child hangs",
         _ => return found,
     };
     Found::observed(found.why, [saw.to_string()])
