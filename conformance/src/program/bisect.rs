@@ -20,12 +20,8 @@ pub(super) fn bisect(arguments: &BisectArguments) -> anyhow::Result<u8> {
     let selection = Selection::parse(&arguments.link);
     let known = catalogue::adapters().map_err(anyhow::Error::msg)?;
     if !known.contains(&selection.adapter) {
-        let nearest = catalogue::nearest(&selection.adapter, known.iter().map(String::as_str));
-        bail!(
-            "no adapter is called {:?}; the nearest are: {}",
-            selection.adapter,
-            nearest.join(", ")
-        );
+        let known = catalogue::suggest(&selection.adapter, known.iter().map(String::as_str));
+        bail!("no adapter is called {:?}; {known}", selection.adapter);
     }
     if let Some(version) = &selection.version {
         bail!(
@@ -58,12 +54,8 @@ fn row(arguments: &BisectArguments, adapter: &str) -> anyhow::Result<Vec<Version
     for (option, version) in [("from", from), ("to", to)] {
         if let Some(version) = version.as_ref().filter(|v| !all.contains(v)) {
             let names: Vec<String> = all.iter().map(ToString::to_string).collect();
-            let nearest =
-                catalogue::nearest(&version.to_string(), names.iter().map(String::as_str))
-                    .join(", ");
-            bail!(
-                "--{option} {version}: no such version is published, or it was yanked; the nearest are: {nearest}"
-            );
+            let known = catalogue::suggest(&version.to_string(), names.iter().map(String::as_str));
+            bail!("--{option} {version}: no such version is published, or it was yanked; {known}");
         }
     }
     let within = |v: &&Version| {

@@ -34,10 +34,11 @@ impl Adapter for Cloudtoid {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let claim = |link: &str, receivers, receive| {
+        let claim = |link: &str, holders, receive| {
             let profile = Profile {
                 capacity: Capacity::AtLeast(2),
-                receivers,
+                senders: holders,
+                receivers: holders,
                 send: Modes { blocking: false, nonblocking: true, timed: false },
                 receive,
                 sender_closed: Notice::Silent,
@@ -54,11 +55,12 @@ impl Adapter for Cloudtoid {
                 )
                 .documented("Error: no word for a peer that is gone")
         };
-        // Readers serialize, so one that does not wait may find another at work, and answer none.
+        // One that does not wait may find another reader at work, or a publisher whose place comes
+        // first, and answers none.
         let waiting = Modes { nonblocking: false, ..Modes::default() };
         vec![
-            claim("one-receiver", Holders::One, Modes::default()),
-            claim("many-receivers", Holders::Many, waiting),
+            claim("one-to-one", Holders::One, Modes::default()),
+            claim("many-to-many", Holders::Many, waiting),
         ]
     }
 

@@ -5,6 +5,7 @@ mod events;
 mod requests;
 
 use std::any::Any;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ impl Adapter for Iceoryx2 {
 
     fn create(&self, link: &str, place: &Place) -> Result<Box<dyn Created>, Failure> {
         let path = path(place);
-        std::fs::create_dir_all(place.folder.join(&place.name)).map_err(Failure::other)?;
+        std::fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(Failure::other)?;
         let held: Box<dyn Any> = match link {
             "request-response" => Box::new(requests::open(&path)?),
             "event" => Box::new(events::open(&path)?),
@@ -126,9 +127,12 @@ impl Adapter for Iceoryx2 {
     }
 }
 
-/// In a folder of the link's own, of the same name.
+/// In a folder of the link's own, of the same name; short, as it goes into the paths of sockets.
 fn path(place: &Place) -> PathBuf {
-    place.folder.join(&place.name).join(&place.name)
+    let mut hasher = DefaultHasher::new();
+    place.name.hash(&mut hasher);
+    let name = format!("i{:08x}", hasher.finish() as u32);
+    place.folder.join(&name).join(name)
 }
 
 /// Files go into the folder of the path, and everything is called after its last part.
