@@ -44,6 +44,7 @@ pub(super) fn bisect(arguments: &BisectArguments) -> anyhow::Result<u8> {
     if let Some(why) = bench.failed {
         return Err(why);
     }
+    super::say!("reports: {}", kept.display());
     Ok(tell(arguments, &row, &found))
 }
 
@@ -105,8 +106,11 @@ impl Bench<'_> {
                 return None;
             }
         };
-        if let Err(why) = decided.complete() {
-            super::say!("  {version:<12} {why}");
+        if decided.complete().is_err() {
+            let why = decided.report.cells.first().map_or("", |cell| cell.why.as_str());
+            // The first line says what is wrong; the report has the rest.
+            let why = why.lines().next().unwrap_or_default();
+            super::say!("  {version:<12} broken: {why}");
             return None;
         }
         let behaviour = behaviour(&decided.report);

@@ -66,6 +66,7 @@ impl Side {
             Self::Links(link) => {
                 let decided = run_kept(link, asked, kept)?;
                 decided.complete()?;
+                eprintln!("{link}: {}", decided.out.join("report.json").display());
                 Ok(decided.report)
             }
         }
@@ -80,8 +81,5 @@ pub(super) fn run_kept(
 ) -> anyhow::Result<super::run::Decided> {
     let out = Some(kept.join(link.replace('/', "-")));
     let links = vec![link.to_string()];
-    let decided =
-        decide(&RunArguments { links, asked: asked.clone(), out, ..RunArguments::default() })?;
-    eprintln!("{link}: {}", decided.out.join("report.json").display());
-    Ok(decided)
+    decide(&RunArguments { links, asked: asked.clone(), out, ..RunArguments::default() })
 }
