@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iceoryx2::port::listener::Listener;
 use iceoryx2::port::notifier::Notifier;
-use iceoryx2::prelude::EventId;
+use iceoryx2::prelude::{EventActivation, EventId};
 use iceoryx2::service::ipc_threadsafe::Service;
 use iceoryx2::service::port_factory::event::PortFactory;
 use ipc_conformance::adapter::{Claim, Delivery, Endpoint, Failure, Parcel, Role, ends};
@@ -101,19 +101,27 @@ impl Endpoint for Tx {
 }
 
 impl Rx {
-    /// The next id, for which it waits as told.
+    /// The next id, for which it waits as told. A wait may end with nothing: what has woken it was
+    /// handed out with what came before.
     fn next(&mut self, timeout: Option<Duration>, busy: Failure) -> Result<Delivery, Failure> {
-        if self.told.is_empty() {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        while self.told.is_empty() {
             let told = &mut self.told;
-            let note = |event: iceoryx2::prelude::EventActivation| {
+            let note = |event: EventActivation| {
                 told.extend((0..event.count).map(|_| event.id));
             };
-            let waited = match timeout {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let waited = match left.or(timeout) {
                 None => self.listener.blocking_wait(note),
                 Some(Duration::ZERO) => self.listener.try_wait(note),
                 Some(timeout) => self.listener.timed_wait(note, timeout),
             };
             waited.map_err(Failure::other)?;
+            // One that waits for longer than can be named is asked once.
+            let over = deadline.map_or(timeout.is_some(), |deadline| deadline <= Instant::now());
+            if over && self.told.is_empty() {
+                return Err(busy);
+            }
         }
         self.told.pop_front().map(|id| message(id).into()).ok_or(busy)
     }
@@ -121,7 +129,7 @@ impl Rx {
 
 impl Endpoint for Rx {
     fn receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        self.next(None, Failure::other("blocking_wait told nothing"))
+        self.next(None, Failure::Empty)
     }
 
     fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
