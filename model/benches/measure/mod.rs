@@ -49,7 +49,7 @@ pub(crate) fn wanted(checker: &str) -> bool {
 /// If `IPC_BENCH_SHAPES` is no range such as `0..4`.
 pub(crate) fn shapes() -> Range<usize> {
     let Ok(given) = std::env::var("IPC_BENCH_SHAPES") else { return 0..usize::MAX };
-    let bounds = given.split_once("..").and_then(|(from, to)| Some((from.parse(), to.parse())));
+    let bounds = given.split_once("..").map(|(from, to)| (from.parse(), to.parse()));
     match bounds {
         Some((Ok(from), Ok(to))) => from..to,
         _ => panic!("IPC_BENCH_SHAPES={given} is no range such as 0..4"),
