@@ -402,8 +402,8 @@ fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
     let selected: Vec<_> = all().filter(|entry| matches(glob, entry.about.id)).collect();
     if selected.is_empty() {
         let known = all().map(|entry| entry.about.id);
-        let nearest = ipc_conformance::catalogue::nearest(glob, known).join(", ");
-        anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
+        let known = ipc_conformance::catalogue::suggest(glob, known);
+        anyhow::bail!("no rule is called {glob:?}; {known}");
     }
     Ok(selected)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use ipc_conformance::adapter::Claim;
 use ipc_conformance::campaign::Shard;
-use ipc_conformance::catalogue::{self, Selection};
+use ipc_conformance::catalogue::{self, Selection, suggest};
 use ipc_conformance::objects;
 use ipc_conformance::protocol::Way;
 use ipc_conformance::report::{Cell, Report, ReportLink, ReportRule, Steps};
@@ -114,8 +114,7 @@ pub(super) fn prepare(
         if claims.is_empty() {
             let link = selection.link.clone().unwrap_or_default();
             let known = host.claims.iter().map(|c| c.link.as_str());
-            let nearest = catalogue::nearest(&link, known).join(", ");
-            bail!("{} has no link {link:?}; the nearest are: {nearest}", selection.adapter);
+            bail!("{} has no link {link:?}; {}", selection.adapter, suggest(&link, known));
         }
         for claim in claims {
             let mut name = format!("{}/{}", host.name, claim.link);
@@ -290,9 +289,8 @@ fn select(links: &[String]) -> anyhow::Result<Vec<Selection>> {
             }
         } else if !selection.is_objects() && !known.contains(&selection.adapter) {
             let all = known.iter().map(String::as_str).chain([objects::ADAPTER]);
-            let names = catalogue::nearest(&selection.adapter, all);
-            let nearest = if names.is_empty() { known.join(", ") } else { names.join(", ") };
-            bail!("no adapter is called {:?}; the nearest are: {nearest}", selection.adapter);
+            let known = suggest(&selection.adapter, all);
+            bail!("no adapter is called {:?}; {known}", selection.adapter);
         }
     }
     Ok(selections)
