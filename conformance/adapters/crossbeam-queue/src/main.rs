@@ -8,6 +8,10 @@ use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place,
 use ipc_conformance::calls::{Receives, Sends, capacity};
 use ipc_model::{Capacity, Modes, Notice, Profile};
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct CrossbeamQueue;
 
 impl Adapter for CrossbeamQueue {
