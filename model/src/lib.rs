@@ -9,7 +9,7 @@
 //! A [`rules`] catalogue says, rule by rule, what a send, a receive or a close may do. A
 //! [`Profile`] says what a link claims; the [`Spec`] of the link is the labelled transition system
 //! of the rules that its profile switches on. [`explore`] walks every behaviour of a small
-//! [`Scenario`]; [`check`] decides whether a recorded [`History`] is one of them.
+//! [`Scenario`]; [`check()`] decides whether a recorded [`History`] is one of them.
 //!
 //! ```
 //! use ipc_model::{Profile, check, read_jsonl};
@@ -51,8 +51,9 @@ mod verdict;
 
 pub use check::{Budget, Checker, Pattern, Shape, check, check_spec};
 pub use history::{
-    BINARY_MAGIC, BinaryReading, Header, History, HistoryError, Lines, Log, Operation, Reading,
-    read_binary, read_edn, read_jsonl, read_porcupine, write_binary, write_jsonl,
+    BINARY_MAGIC, BinaryReading, EdnReading, Header, History, HistoryError, Lines, ListReading,
+    Log, Operation, Reading, read_binary, read_edn, read_jsonl, read_porcupine, write_binary,
+    write_jsonl,
 };
 pub use op::{Message, Mode, Op, Process, Refusal, Ret};
 pub use profile::{

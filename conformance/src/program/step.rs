@@ -71,12 +71,8 @@ fn program(selection: &Selection) -> anyhow::Result<PathBuf> {
     }
     let known = catalogue::adapters().map_err(anyhow::Error::msg)?;
     if !known.contains(&selection.adapter) {
-        let nearest = catalogue::nearest(&selection.adapter, known.iter().map(String::as_str));
-        bail!(
-            "no adapter is called {:?}; the nearest are: {}",
-            selection.adapter,
-            nearest.join(", ")
-        );
+        let known = catalogue::suggest(&selection.adapter, known.iter().map(String::as_str));
+        bail!("no adapter is called {:?}; {known}", selection.adapter);
     }
     let mut programs =
         catalogue::build(std::slice::from_ref(&selection.adapter)).map_err(anyhow::Error::msg)?;

@@ -1,14 +1,14 @@
 //! Stepped: an adapter's program, which nobody instrumented, run under ptrace, so that it can be
 //! killed at every instruction and its processes interleaved at every access to what they share.
 //!
-//! The adapter program is exec'd once, as a *zygote* ([`actor`]). For each world the zygote forks
+//! The adapter program is exec'd once, as a *zygote* (`actor`). For each world the zygote forks
 //! a creator, which creates the link and forks one actor for each process. The controller
-//! ([`tracer`]) stops them all at meetings ([`control`]) and lets one run at a time. An operation
-//! is stepped through once ([`trace`]) to learn where it touches what others can see; each of
-//! these places is then reached again in a fresh [`world`], by a breakpoint and a few steps.
-//! [`crash`] kills there, [`schedule`] lets another process go on there. What the processes are
-//! told becomes a history that the model judges. A world writes down its [`course`], which
-//! [`replay`] shortens, records and does again.
+//! (`tracer`) stops them all at meetings (`control`) and lets one run at a time. An operation
+//! is stepped through once (`trace`) to learn where it touches what others can see; each of
+//! these places is then reached again in a fresh `world`, by a breakpoint and a few steps.
+//! `crash` kills there, `schedule` lets another process go on there. What the processes are
+//! told becomes a history that the model judges. A world writes down its `course`, which
+//! `replay` shortens, records and does again.
 //!
 //! What it cannot see: interleavings are sequentially consistent, so no store buffer is ever
 //! late; a kill inside of a system call happens only where the call sleeps; and adapters that
