@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The adapters that the main job runs.
+/// What the main job runs: adapters, and the named objects of this system.
 pub const DEFAULT: &[&str] = &[
     "std-mpsc",
     "crossbeam-channel",
@@ -13,6 +13,7 @@ pub const DEFAULT: &[&str] = &[
     "seqpacket",
     "posix-mq",
     "own",
+    crate::objects::ADAPTER,
 ];
 
 /// What a user names: an adapter and perhaps one of its configurations.
@@ -46,6 +47,11 @@ impl Selection {
             Some(version) => format!("{}@{version}", self.adapter),
             None => self.adapter.clone(),
         }
+    }
+
+    /// Whether it is named objects, which need no adapter.
+    pub fn is_objects(&self) -> bool {
+        self.adapter == crate::objects::ADAPTER
     }
 
     /// Whether it is the path of a program rather than the name of an adapter.

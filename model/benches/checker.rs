@@ -3,9 +3,12 @@
 //! `cargo bench -p ipc-model` measures the monitors and the searches of this crate on generated
 //! histories; `model/benches/peers` measures other checkers beside them. Every measurement is a
 //! process of its own, so that its peak memory is its own; the time is that of the check alone,
-//! the median of three, the history being in memory. `IPC_BENCH_LARGEST=10000000` goes further
-//! than the usual million calls. `-- --write FILE SHAPE PROCESSES CALLS` writes such a history, the
-//! shape by its place in the list; `IPC_BENCH_ONLY=monitor` leaves the searches out.
+//! the median of three, the history being in memory.
+//!
+//! `IPC_BENCH_LARGEST=10000000` goes further than the usual million calls, with 8 processes.
+//! `IPC_BENCH_ONLY=monitor` leaves the searches out, `IPC_BENCH_SHAPES=0..4` most of the histories,
+//! by their places in the list. `-- --plot TABLE` draws the tables that such parts of a run have
+//! printed. `-- --write FILE SHAPE PROCESSES CALLS` writes a history.
 
 #[path = "../tests/monitors/generate.rs"]
 mod generate;
@@ -25,16 +28,19 @@ fn main() {
     if let Some((cell, file)) = Cell::to_write() {
         return write(&cell, &file);
     }
+    if let Some(table) = measure::to_plot() {
+        return measure::save(&Plot::of(&table, 8, "monitor"), "checker-bench.svg");
+    }
     let largest = measure::largest();
     println!(
         "| history | processes | calls | checker | seconds | M calls/s | peak MiB | verdict |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     let mut plot = Plot::default();
-    for (i, shape) in SHAPES.iter().enumerate() {
+    for (i, shape) in SHAPES.iter().enumerate().filter(|(i, _)| measure::shapes().contains(i)) {
         for processes in [2, 8, 16] {
-            for calls in
-                [1_000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|n| *n <= largest)
+            let most = if processes == 8 { largest } else { largest.min(1_000_000) };
+            for calls in [1_000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|n| *n <= most)
             {
                 for checker in ["monitor", "search inside", "search over the model"] {
                     if !measure::wanted(checker) || checker != "monitor" && calls > 100_000 {
@@ -50,6 +56,9 @@ fn main() {
     }
     measure::save(&plot, "checker-bench.svg");
     for calls in [100_000, largest.min(1_000_000)] {
+        if !measure::shapes().contains(&0) {
+            continue;
+        }
         Cell::new(0, 8, calls, "check").show("unbounded, with coverage");
         Cell::new(0, 8, calls, "read").show("unbounded, JSON lines");
     }

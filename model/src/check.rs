@@ -11,16 +11,20 @@
 //! ([`Pattern`]), the name of the rule that it breaks, and the shortest history that still shows
 //! it.
 
+mod apart;
 mod attribute;
 mod by_link;
 mod exercised;
 mod explain;
+mod first;
 mod follow;
 pub mod frontier;
 pub mod monitor;
 mod pattern;
 mod shrink;
 mod stream;
+
+use std::cmp::Reverse;
 
 use crate::history::{Event, History, Timing};
 use crate::op::{Process, Ret};
@@ -121,6 +125,14 @@ pub fn check_by_search(spec: &Spec, history: &History, budget: Budget) -> Verdic
     if let Some(why) = beyond(spec, history) {
         return Verdict::Inconclusive(why.into());
     }
+    match apart::by_link(spec, history) {
+        Some(parts) => apart::join(parts.iter().map(|part| search(spec, part, budget))),
+        None => search(spec, history, budget),
+    }
+}
+
+/// The search through a history of one link, or of links that cannot be told apart.
+fn search(spec: &Spec, history: &History, budget: Budget) -> Verdict {
     let timed_out = history.operations.iter().any(|o| o.ret.is_some_and(|(_, r)| r == TIMED_OUT));
     let (found, timing) = match decide(spec, history, Timing::Strong, budget) {
         // What fails later may do so only because of what an earlier `timeout` was held to.
@@ -153,16 +165,41 @@ fn beyond(spec: &Spec, history: &History) -> Option<&'static str> {
 /// and without saying why not; `None` if that took more than the budget. Monitors are tested
 /// against it.
 pub fn explains(spec: &Spec, history: &History, budget: Budget) -> Option<bool> {
-    let timing = Timing::Strong;
-    let mut frontier = Frontier::new(spec, history.width(), &history.ends(), budget);
-    for (_, event) in history.events(timing) {
-        match frontier.advance(event) {
-            Ok(()) => {}
-            Err(Refuted::Budget) => return None,
-            Err(Refuted::Impossible) => return Some(false),
-        }
+    let parts = apart::by_link(spec, history).unwrap_or_else(|| vec![history.clone()]);
+    let explained = |part: &History| match walk(spec, part, Timing::Strong, budget) {
+        Ok(frontier) => Some(!part.quiescent || frontier.quiesce().is_ok()),
+        Err((_, Refuted::Budget)) => None,
+        Err((_, Refuted::Impossible)) => Some(false),
+    };
+    let found: Vec<Option<bool>> = parts.iter().map(explained).collect();
+    if found.contains(&Some(false)) {
+        return Some(false);
     }
-    Some(!history.quiescent || frontier.quiesce().is_ok())
+    found.into_iter().all(|found| found.is_some()).then_some(true)
+}
+
+/// Walks through the history, looking ahead to what every call will be told.
+fn walk<'s>(
+    spec: &'s Spec,
+    history: &History,
+    timing: Timing,
+    budget: Budget,
+) -> Result<Frontier<'s>, (u64, Refuted)> {
+    let mut told: Vec<Vec<&crate::Operation>> = vec![Vec::new(); history.width()];
+    history.operations.iter().for_each(|o| told[usize::from(o.process.0)].push(o));
+    for calls in &mut told {
+        // The last first, in the order in which one process's calls are taken.
+        calls.sort_by_key(|o| Reverse((o.call, o.ret.map_or(u64::MAX, |(time, _)| time))));
+    }
+    let mut frontier = Frontier::new(spec, history.width(), &history.ends(), budget);
+    for (time, event) in history.events(timing) {
+        if let Event::Call(process, _) = event {
+            let ret = told[usize::from(process.0)].pop().and_then(|o| o.ret);
+            frontier.promise(process, ret.map(|(_, ret)| ret));
+        }
+        frontier.advance(event).map_err(|refuted| (time, refuted))?;
+    }
+    Ok(frontier)
 }
 
 const TIMED_OUT: Ret = Ret::Refused(crate::Refusal::Timeout);
@@ -173,16 +210,35 @@ pub(crate) enum Decision {
     GivesUp(String),
 }
 
-/// One walk through the history.
+/// One walk through the history, and another to its first wrong event if it is not explained.
 pub(crate) fn decide(spec: &Spec, history: &History, timing: Timing, budget: Budget) -> Decision {
+    if history.quiescent {
+        return retrace(spec, history, timing, budget);
+    }
+    match walk(spec, history, timing, budget) {
+        Ok(frontier) => Decision::Passes(frontier.coverage()),
+        Err((time, Refuted::Budget)) => too_many(budget, time),
+        Err((_, Refuted::Impossible)) => match retrace(spec, history, timing, budget) {
+            Decision::GivesUp(why) => {
+                first::wrong(spec, history, timing, budget).unwrap_or(Decision::GivesUp(why))
+            }
+            decided => decided,
+        },
+    }
+}
+
+fn too_many(budget: Budget, time: u64) -> Decision {
+    Decision::GivesUp(format!("more than {} states are possible at {time}", budget.states))
+}
+
+/// Walks through the history as if each event were the last: the first one that is wrong is found,
+/// and what was allowed there, whatever happens later.
+fn retrace(spec: &Spec, history: &History, timing: Timing, budget: Budget) -> Decision {
     let mut frontier = Frontier::new(spec, history.width(), &history.ends(), budget);
     for (time, event) in history.events(timing) {
         match frontier.advance(event) {
             Ok(()) => {}
-            Err(Refuted::Budget) => {
-                let why = format!("more than {} states are possible at {time}", budget.states);
-                return Decision::GivesUp(why);
-            }
+            Err(Refuted::Budget) => return too_many(budget, time),
             Err(Refuted::Impossible) => {
                 let Event::Return(process, ret) = event else {
                     unreachable!("only a return can be impossible")

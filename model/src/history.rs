@@ -16,10 +16,10 @@ use crate::state::{Ends, ProcessSet};
 
 pub use binary::{BINARY_MAGIC, BinaryReading, read_binary, write_binary};
 pub(crate) use calls::Calls;
-pub use edn::read_edn;
+pub use edn::{EdnReading, read_edn};
 pub use jsonl::{Header, HistoryError, Lines, read_jsonl, write_jsonl};
 pub use log::Log;
-pub use porcupine::read_porcupine;
+pub use porcupine::{ListReading, read_porcupine};
 pub use reading::Reading;
 
 /// One call and what became of it. Times are nanoseconds of one clock, common to all processes.

@@ -51,8 +51,9 @@ mod verdict;
 
 pub use check::{Budget, Checker, Pattern, Shape, check, check_spec};
 pub use history::{
-    BINARY_MAGIC, BinaryReading, Header, History, HistoryError, Lines, Log, Operation, Reading,
-    read_binary, read_edn, read_jsonl, read_porcupine, write_binary, write_jsonl,
+    BINARY_MAGIC, BinaryReading, EdnReading, Header, History, HistoryError, Lines, ListReading,
+    Log, Operation, Reading, read_binary, read_edn, read_jsonl, read_porcupine, write_binary,
+    write_jsonl,
 };
 pub use op::{Message, Mode, Op, Process, Refusal, Ret};
 pub use profile::{

@@ -4,7 +4,7 @@
 mod generate;
 
 use generate::{Dice, Recipe, legal, swap_receives};
-use ipc_model::check::{Budget, ByLink};
+use ipc_model::check::{Budget, ByLink, check_by_search};
 use ipc_model::{
     Capacity, Ends, History, Log, Message, Mode, Notice, Op, Operation, Process, Profile, Refusal,
     Ret, Spec, Verdict, check, read_jsonl, write_jsonl,
@@ -162,4 +162,25 @@ fn an_end_that_nobody_uses_is_held_by_somebody_unless_the_history_tells_of_closi
     sends.iter_mut().for_each(|o| o.ret = o.ret.map(|(time, _)| (time, Ret::Done)));
     let done = History { operations: sends, ..History::default() };
     assert!(check(&Profile::default(), &done).passed(), "{:?}", check(&Profile::default(), &done));
+}
+
+#[test]
+fn what_is_enough_to_search_one_link_is_enough_to_search_many() {
+    let budget = Budget { states: 400 };
+    let one = |seed| legal(Recipe { calls: 14, ..recipe(Some(2), 0) }, seed);
+    let search = |history: &History| {
+        let spec = Spec::new(Profile::mailbox(Capacity::Bounded(2)));
+        check_by_search(&spec, history, budget)
+    };
+    let alone: Vec<History> = (0..12).map(one).collect();
+    for history in &alone {
+        assert!(search(history).passed());
+    }
+    let mut many = side_by_side(alone);
+    // All at the same time, so that all calls in progress would be multiplied.
+    assert!(search(&many).passed());
+    let wrong = many.operations.iter_mut().rfind(|o| matches!(o.ret, Some((_, Ret::Received(_)))));
+    let (time, _) = wrong.as_ref().unwrap().ret.unwrap();
+    wrong.unwrap().ret = Some((time, Ret::Received(Message::new(63, 0, 0))));
+    assert!(search(&many).counterexample().is_some());
 }

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use ipc_model::{
-    BinaryReading, History, HistoryError, Lines, Profile, Reading, check, read_binary, read_edn,
-    read_jsonl, read_porcupine, write_binary, write_jsonl,
+    BinaryReading, EdnReading, History, HistoryError, Lines, ListReading, Profile, Reading, check,
+    read_binary, read_edn, read_jsonl, read_porcupine, write_binary, write_jsonl,
 };
 use proptest::prelude::*;
 
@@ -189,6 +189,20 @@ proptest! {
             let read = parts.and_then(|()| reading.finish());
             let whole = read_binary(&bytes);
             prop_assert_eq!(read.map(|(h, log)| (h, log.history(|_, _| true))), whole);
+        } else if name.ends_with(".edn") {
+            let mut reading = EdnReading::default();
+            let parts = bytes.chunks(length).try_for_each(|part| reading.add(part));
+            let read = parts.and_then(|()| reading.finish()).map(|log| log.history(|_, _| true));
+            if let Ok(text) = std::str::from_utf8(&bytes) {
+                prop_assert_eq!(read, read_edn(text));
+            }
+        } else if name.ends_with(".json") {
+            let mut reading = ListReading::default();
+            let parts = bytes.chunks(length).try_for_each(|part| reading.add(part));
+            let read = parts.and_then(|()| reading.finish()).map(|log| log.history(|_, _| true));
+            if let Ok(text) = std::str::from_utf8(&bytes) {
+                prop_assert_eq!(read, read_porcupine(text));
+            }
         } else if let (true, Ok(text)) = (name.ends_with(".jsonl"), std::str::from_utf8(&bytes)) {
             // Line by line, those of one process in the order of time: as sorted, or refused.
             let mut reading = Reading::default();

@@ -398,7 +398,7 @@ impl Arguments {
 /// # Errors
 /// That none does, with the nearest names.
 fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
-    let all = || rulebook::all().chain(rulebook::stepped());
+    let all = || rulebook::all().chain(rulebook::stepped()).chain(rulebook::objects());
     let selected: Vec<_> = all().filter(|entry| matches(glob, entry.about.id)).collect();
     if selected.is_empty() {
         let known = all().map(|entry| entry.about.id);

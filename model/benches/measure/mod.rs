@@ -3,6 +3,7 @@
 pub(crate) mod plot;
 pub(crate) mod shapes;
 
+use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,14 @@ pub(crate) struct Cell {
     pub(crate) checker: String,
 }
 
-/// How long one measurement may take.
+/// How long one measurement may take, the making of its history included.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The same, in whole seconds, where `IPC_BENCH_PATIENCE` says so.
+fn patience() -> Duration {
+    let given = std::env::var("IPC_BENCH_PATIENCE").ok().and_then(|n| n.parse().ok());
+    given.map_or(PATIENCE, Duration::from_secs)
+}
 
 /// Writes the plot beside the compiled programs, and says where.
 pub(crate) fn save(plot: &plot::Plot, name: &str) {
@@ -34,6 +41,28 @@ pub(crate) fn save(plot: &plot::Plot, name: &str) {
 /// Whether this checker is to be measured: all of them, unless `IPC_BENCH_ONLY` names one.
 pub(crate) fn wanted(checker: &str) -> bool {
     std::env::var("IPC_BENCH_ONLY").map_or(true, |only| only == checker)
+}
+
+/// Which histories are measured, by their places in the list.
+///
+/// # Panics
+/// If `IPC_BENCH_SHAPES` is no range such as `0..4`.
+pub(crate) fn shapes() -> Range<usize> {
+    let Ok(given) = std::env::var("IPC_BENCH_SHAPES") else { return 0..usize::MAX };
+    let bounds = given.split_once("..").map(|(from, to)| (from.parse(), to.parse()));
+    match bounds {
+        Some((Ok(from), Ok(to))) => from..to,
+        _ => panic!("IPC_BENCH_SHAPES={given} is no range such as 0..4"),
+    }
+}
+
+/// The table that this process was started to plot.
+///
+/// # Panics
+/// If it cannot be read.
+pub(crate) fn to_plot() -> Option<String> {
+    let file = behind("--plot").into_iter().next()?;
+    Some(std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file}: {e}")))
 }
 
 /// The largest history, in calls.
@@ -98,7 +127,7 @@ impl Cell {
     pub(crate) fn show(&self, name: &str) -> Option<f64> {
         let (processes, calls, checker) = (self.processes, self.calls, &self.checker);
         let result =
-            self.measure().unwrap_or_else(|| "-\t-\tstopped after 60 s, or out of memory".into());
+            self.measure().unwrap_or_else(|| "-\t-\ttook too long, or too much memory".into());
         let mut parts = result.trim().split('\t');
         let mut next = || parts.next().unwrap_or("-").to_owned();
         let (seconds, peak, said) = (next(), next(), next());
@@ -123,7 +152,7 @@ impl Cell {
             .ok()?;
         let start = Instant::now();
         while child.try_wait().ok()?.is_none() {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience() {
                 child.kill().ok()?;
             }
             std::thread::sleep(Duration::from_millis(5));

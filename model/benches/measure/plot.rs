@@ -20,6 +20,21 @@ const COLOURS: [&str; 8] =
     ["#1d4ed8", "#c8281c", "#14612f", "#7537c8", "#9a4a06", "#0e7490", "#8f1245", "#5f6670"];
 
 impl Plot {
+    /// The lines of a table that are about so many processes and this checker.
+    pub(crate) fn of(table: &str, processes: usize, checker: &str) -> Self {
+        let mut plot = Self::default();
+        for row in table.lines() {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let [_, name, wide, calls, who, seconds, ..] = cells[..] else { continue };
+            if let (true, Ok(calls), Ok(seconds)) =
+                ((wide.parse(), who) == (Ok(processes), checker), calls.parse(), seconds.parse())
+            {
+                plot.add(name, calls, seconds);
+            }
+        }
+        plot
+    }
+
     /// Adds a point to the line of this name.
     pub(crate) fn add(&mut self, name: &str, calls: usize, seconds: f64) {
         let point = (calls as f64, seconds);

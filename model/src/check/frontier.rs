@@ -26,6 +26,8 @@ pub struct Frontier<'s> {
     spec: &'s Spec,
     states: States,
     budget: Budget,
+    /// What calls in progress will be told, where that is known.
+    promised: Vec<Option<Ret>>,
 }
 
 /// Why an event does not fit.
@@ -85,7 +87,22 @@ impl<'s> Frontier<'s> {
     pub fn new(spec: &'s Spec, processes: usize, ends: &[Ends], budget: Budget) -> Self {
         let mut states = States::default();
         states.insert(State::new(processes, ends), Coverage::default());
-        Self { spec, states, budget }
+        Self { spec, states, budget, promised: Vec::new() }
+    }
+
+    /// Says what the process's next call will be told. States that have told it something else are
+    /// left out from then on: they would not survive its return.
+    pub(crate) fn promise(&mut self, process: Process, ret: Option<Ret>) {
+        let process = usize::from(process.0);
+        self.promised.resize(self.promised.len().max(process + 1), None);
+        self.promised[process] = ret;
+    }
+
+    fn keeps_promises(&self, state: &State) -> bool {
+        self.promised.iter().zip(&state.calls).all(|(promised, call)| match (promised, call) {
+            (Some(promised), Call::Returning(told)) => promised == told,
+            _ => true,
+        })
     }
 
     /// The specification it follows.
@@ -188,7 +205,7 @@ impl<'s> Frontier<'s> {
                 if !matches!(state.call(process), Call::Returning(_)) {
                     for p in 0..state.calls.len() {
                         for (rule, next) in self.spec.steps(&state, Process(p as u16)) {
-                            if rule.rule().kind != Kind::Blocks {
+                            if rule.rule().kind != Kind::Blocks && self.keeps_promises(&next) {
                                 let layer = layers.entry(rank(&next)).or_default();
                                 merge(layer, next, fired(coverage, rule));
                             }
@@ -243,7 +260,8 @@ impl<'s> Frontier<'s> {
     /// # Errors
     /// A process whose call should have returned, and the states in which it should have.
     pub(crate) fn quiesce(&self) -> Result<Coverage, (Process, Self)> {
-        let mut resting = Frontier { spec: self.spec, states: States::default(), ..*self };
+        let (states, promised) = (States::default(), Vec::new());
+        let mut resting = Frontier { spec: self.spec, budget: self.budget, states, promised };
         let mut stuck = None;
         for (state, coverage) in &self.states {
             match self.rest(state.clone(), *coverage) {

@@ -3,15 +3,18 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{History, HistoryError, Operation};
+use super::{HistoryError, Log, Operation};
 use crate::op::{Message, Mode, Op, Process, Refusal, Ret};
-use crate::state::ProcessSet;
+use crate::state::{Ends, ProcessSet};
+
+/// What is longer than this is no operation.
+pub(super) const LONGEST: usize = 1 << 24;
 
 /// A call of a foreign history, and how it ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Foreign {
     pub(super) line: usize,
-    pub(super) process: i64,
+    pub(super) process: Process,
     pub(super) call: u64,
     /// The time it returned; `None`: nobody knows what became of it.
     pub(super) ret: Option<u64>,
@@ -36,20 +39,29 @@ pub(super) fn puts(verb: &str) -> Option<bool> {
     }
 }
 
-/// The calls as a history of one link. Processes are numbered anew, in the order in which they
-/// first call, since foreign histories number replacements of crashed ones without end.
-pub(super) fn history(calls: Vec<Foreign>) -> Result<History, HistoryError> {
-    let mut history = History::default();
-    let mut processes: FxHashMap<i64, Process> = FxHashMap::default();
-    for call in calls {
-        let wrong = |why: String| HistoryError { line: call.line, why };
-        let next = processes.len() as u16;
-        let process = *processes.entry(call.process).or_insert(Process(next));
-        if process.0 >= ProcessSet::LIMIT {
-            return Err(wrong(format!("more than {} processes call", ProcessSet::LIMIT)));
+/// The calls so far, as a log of one link.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    log: Log,
+    processes: FxHashMap<i64, Process>,
+}
+
+impl Gathered {
+    /// The number of a process. They are numbered anew, in the order in which they first call,
+    /// since foreign histories number replacements of crashed ones without end.
+    pub(super) fn process(&mut self, foreign: i64) -> Result<Process, String> {
+        let next = self.processes.len() as u16;
+        let process = *self.processes.entry(foreign).or_insert(Process(next));
+        match process.0 < ProcessSet::LIMIT {
+            true => Ok(process),
+            false => Err(format!("more than {} processes call", ProcessSet::LIMIT)),
         }
+    }
+
+    pub(super) fn push(&mut self, call: Foreign) -> Result<(), HistoryError> {
+        let Foreign { line, process, .. } = call;
         if call.ret.is_some_and(|ret| ret < call.call) {
-            return Err(wrong("it returns before it is called".into()));
+            return Err(HistoryError { line, why: "it returns before it is called".into() });
         }
         let name = |sequence| Message { sender: Process(u16::MAX), sequence, size: 0, priority: 0 };
         let (link, to, from) = (0, None, None);
@@ -69,14 +81,35 @@ pub(super) fn history(calls: Vec<Foreign>) -> Result<History, HistoryError> {
             What::Take(_) => Op::Receive { link, from, mode },
         };
         let (timeout, blocked) = (None, None);
-        history.operations.push(Operation { process, op, call: call.call, ret, timeout, blocked });
+        self.log.push(&Operation { process, op, call: call.call, ret, timeout, blocked });
+        Ok(())
     }
-    // Whoever sends may be received from by somebody whom the history does not show, and the
-    // other way round: everybody holds both ends.
-    let all = || processes.values().copied().collect();
-    history.links = vec![crate::state::Ends { senders: all(), receivers: all() }];
-    match history.malformed() {
-        Some(why) => Err(HistoryError { line: 0, why }),
-        None => Ok(history),
+
+    /// The log of all calls.
+    pub(super) fn finish(mut self) -> Result<Log, HistoryError> {
+        // Whoever sends may be received from by somebody whom the history does not show, and the
+        // other way round: everybody holds both ends.
+        let all = || self.processes.values().copied().collect();
+        self.log.links = vec![Ends { senders: all(), receivers: all() }];
+        match self.overlap() {
+            Some(why) => Err(HistoryError { line: 0, why }),
+            None => Ok(self.log),
+        }
+    }
+
+    /// Two calls of one process that overlap, if there are any.
+    fn overlap(&self) -> Option<String> {
+        let mut spans: Vec<Vec<(u64, u64)>> = vec![Vec::new(); self.processes.len()];
+        for o in self.log.operations() {
+            let ends = o.ret.map_or(u64::MAX, |(time, _)| time);
+            spans[usize::from(o.process.0)].push((o.call, ends));
+        }
+        spans.iter_mut().enumerate().find_map(|(process, spans)| {
+            spans.sort_unstable();
+            let pair = spans.windows(2).find(|pair| pair[0].1 > pair[1].0)?;
+            let foreign = self.processes.iter().find(|(_, p)| usize::from(p.0) == process)?.0;
+            let (first, second) = (pair[0].0, pair[1].0);
+            Some(format!("process {foreign} calls at {second} while still in its call of {first}"))
+        })
     }
 }

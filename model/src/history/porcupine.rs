@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::foreign::{Foreign, What, history, puts};
-use super::{History, HistoryError};
+use super::foreign::{Foreign, Gathered, LONGEST, What, puts};
+use super::{History, HistoryError, Log};
 
 /// Reads a list of operations: a JSON array, or one object a line. An object has `ClientId`,
 /// `Call`, `Return`, `Input` and `Output`, in any capitals. `Input` is a verb with a number
@@ -13,66 +13,203 @@ use super::{History, HistoryError};
 /// operation without `Return` is pending.
 ///
 /// # Errors
-/// The first operation that is not of this form, by its place from 1.
+/// The first operation that is not of this form, by its place from 1 or by its line.
 pub fn read_porcupine(text: &str) -> Result<History, HistoryError> {
-    let wrong = |line: usize, why: String| HistoryError { line, why };
-    let not_json = |line: usize| move |e: serde_json::Error| wrong(line, format!("not JSON: {e}"));
-    let operations: Vec<(usize, Value)> = if text.trim_start().starts_with('[') {
-        let list: Vec<Value> = serde_json::from_str(text).map_err(|e| not_json(e.line())(e))?;
-        (1..).zip(list).collect()
-    } else {
-        let lines = (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty());
-        let read = |(n, l): (usize, &str)| Ok((n, serde_json::from_str(l).map_err(not_json(n))?));
-        lines.map(read).collect::<Result<_, _>>()?
-    };
-    let read = |(line, value): (usize, Value)| {
-        operation(line, &value).map_err(|why| HistoryError { line, why })
-    };
-    history(operations.into_iter().map(read).collect::<Result<_, _>>()?)
+    let mut reading = ListReading::default();
+    reading.add(text.as_bytes())?;
+    Ok(reading.finish()?.history(|_, _| true))
 }
 
-fn operation(line: usize, value: &Value) -> Result<Foreign, String> {
-    let object = value.as_object().ok_or_else(|| format!("{value} is no operation"))?;
-    let time = |name| match field(object, name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(v) => {
-            v.as_u64().map(Some).ok_or_else(|| format!("\"{name}\" is {v}, expected a time"))
+/// Takes a list of operations as its bytes come, and forgets them once they were taken.
+#[derive(Debug, Default)]
+pub struct ListReading {
+    gathered: Gathered,
+    form: Form,
+    /// The place or line of the last operation.
+    place: usize,
+    rest: Vec<u8>,
+}
+
+/// How the operations are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    #[default]
+    Unknown,
+    Lines,
+    /// An array, where an operation comes next.
+    Array,
+    /// An array, behind an operation.
+    Behind,
+    /// An array that is closed.
+    Closed,
+}
+
+impl ListReading {
+    /// Takes the next bytes in, wherever they are cut.
+    ///
+    /// # Errors
+    /// As for [`read_porcupine`].
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), HistoryError> {
+        self.rest.extend_from_slice(bytes);
+        self.take(false)?;
+        if self.rest.len() > LONGEST {
+            return self.wrong(self.place + 1, format!("longer than {} MiB", LONGEST >> 20));
         }
-    };
-    let process = field(object, "ClientId").and_then(Value::as_i64).unwrap_or(0);
-    let call = time("Call")?.ok_or("\"Call\" is missing")?;
-    let ret = time("Return")?;
-    let input = field(object, "Input").ok_or("\"Input\" is missing")?;
+        Ok(())
+    }
+
+    /// The log of all operations.
+    ///
+    /// # Errors
+    /// As for [`read_porcupine`].
+    pub fn finish(mut self) -> Result<Log, HistoryError> {
+        self.take(true)?;
+        if matches!(self.form, Form::Array | Form::Behind) {
+            return self.wrong(self.place + 1, "the list is cut off".into());
+        }
+        self.gathered.finish()
+    }
+
+    fn wrong<T>(&self, line: usize, why: String) -> Result<T, HistoryError> {
+        Err(HistoryError { line, why })
+    }
+
+    /// Takes what is complete, or all that is left.
+    fn take(&mut self, last: bool) -> Result<(), HistoryError> {
+        let rest = std::mem::take(&mut self.rest);
+        let mut left = rest.as_slice();
+        if self.form == Form::Unknown {
+            self.form = match left.trim_ascii_start().first() {
+                Some(b'[') => Form::Array,
+                Some(_) => Form::Lines,
+                None => Form::Unknown,
+            };
+            if self.form == Form::Array {
+                left = &left.trim_ascii_start()[1..];
+            }
+        }
+        let taken = match self.form {
+            Form::Unknown => Ok(left),
+            Form::Lines => self.lines(left, last),
+            _ => self.array(left),
+        };
+        self.rest = taken?.to_vec();
+        Ok(())
+    }
+
+    fn lines<'b>(&mut self, mut left: &'b [u8], last: bool) -> Result<&'b [u8], HistoryError> {
+        loop {
+            let end = left.iter().position(|b| *b == b'\n');
+            let (line, rest) = match end {
+                Some(end) => (&left[..end], &left[end + 1..]),
+                None if last => (left, &[][..]),
+                None => return Ok(left),
+            };
+            self.place += 1;
+            if !line.trim_ascii().is_empty() {
+                let value = serde_json::from_slice(line);
+                self.push(value)?;
+            }
+            left = rest;
+            if left.is_empty() {
+                return Ok(left);
+            }
+        }
+    }
+
+    fn array<'b>(&mut self, mut left: &'b [u8]) -> Result<&'b [u8], HistoryError> {
+        loop {
+            left = left.trim_ascii_start();
+            let Some(first) = left.first() else { return Ok(left) };
+            let next = match (self.form, first) {
+                (Form::Behind, b',') => Form::Array,
+                (Form::Behind, b']') => Form::Closed,
+                // Only an empty list closes where an operation might come.
+                (Form::Array, b']') if self.place == 0 => Form::Closed,
+                (Form::Array, _) => {
+                    let mut values = serde_json::Deserializer::from_slice(left).into_iter();
+                    match values.next() {
+                        Some(Err(e)) if e.is_eof() => return Ok(left),
+                        None => return Ok(left),
+                        Some(value) => {
+                            let length = values.byte_offset();
+                            self.place += 1;
+                            self.push(value)?;
+                            left = &left[length..];
+                        }
+                    }
+                    self.form = Form::Behind;
+                    continue;
+                }
+                (Form::Closed, _) => {
+                    return self.wrong(self.place, "text behind the end of the list".into());
+                }
+                _ => return self.wrong(self.place, "expected a comma behind it".into()),
+            };
+            self.form = next;
+            left = &left[1..];
+        }
+    }
+
+    fn push(&mut self, value: serde_json::Result<Value>) -> Result<(), HistoryError> {
+        let line = self.place;
+        let wrong = |why| HistoryError { line, why };
+        let value = value.map_err(|e| wrong(format!("not JSON: {e}")))?;
+        let call = self.operation(&value).map_err(wrong)?;
+        self.gathered.push(call)
+    }
+
+    fn operation(&mut self, value: &Value) -> Result<Foreign, String> {
+        let object = value.as_object().ok_or_else(|| format!("{value} is no operation"))?;
+        let time = |name| match field(object, name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(v) => {
+                v.as_u64().map(Some).ok_or_else(|| format!("\"{name}\" is {v}, expected a time"))
+            }
+        };
+        let process = match field(object, "ClientId") {
+            None => 0,
+            Some(id) => id.as_i64().ok_or_else(|| format!("\"ClientId\" is {id}"))?,
+        };
+        let call = time("Call")?.ok_or("\"Call\" is missing")?;
+        let ret = time("Return")?;
+        let input = field(object, "Input").ok_or("\"Input\" is missing")?;
+        let what = what(input, field(object, "Output"))?;
+        let process = self.gathered.process(process)?;
+        Ok(Foreign { line: self.place, process, call, ret, what })
+    }
+}
+
+fn what(input: &Value, output: Option<&Value>) -> Result<What, String> {
     let (verb, value) = match input {
         Value::Array(parts) => (parts.first(), parts.get(1)),
         Value::Object(o) => (field(o, "op").or(field(o, "f")), field(o, "value")),
         _ => (Some(input), None),
     };
     let verb = verb.and_then(Value::as_str).ok_or_else(|| format!("{input} names no verb"))?;
-    let output = match field(object, "Output") {
+    let output = match output {
         Some(Value::Object(o)) => field(o, "value").unwrap_or(&Value::Null),
         Some(output) => output,
         None => &Value::Null,
     };
     let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
-    let what = match puts(verb) {
+    match puts(verb) {
         Some(true) => {
             let value = value.and_then(number);
             let value = value.ok_or_else(|| format!("{input} puts no number below 2^32 in"))?;
             let refused = *output == Value::Bool(false) || output.as_str() == Some("full");
-            What::Put(value, !refused)
+            Ok(What::Put(value, !refused))
         }
         Some(false) => match output {
-            Value::Null | Value::Bool(false) => What::Take(None),
-            Value::String(word) if word == "empty" => What::Take(None),
+            Value::Null | Value::Bool(false) => Ok(What::Take(None)),
+            Value::String(word) if word == "empty" => Ok(What::Take(None)),
             taken => {
-                let taken = number(taken).ok_or_else(|| format!("{taken} is no number that"))?;
-                What::Take(Some(taken))
+                let why = || format!("\"Output\" is {taken}, expected a number below 2^32");
+                Ok(What::Take(Some(number(taken).ok_or_else(why)?)))
             }
         },
-        None => return Err(format!("{verb:?} neither puts something in nor takes something out")),
-    };
-    Ok(Foreign { line, process, call, ret, what })
+        None => Err(format!("{verb:?} neither puts something in nor takes something out")),
+    }
 }
 
 fn field<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {

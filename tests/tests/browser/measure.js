@@ -1,7 +1,5 @@
 // Works the report as a user would, in frames of several widths, and writes down what it saw.
 "use strict";
-const frames = [...document.querySelectorAll("iframe")];
-
 const pause = () => new Promise((done) => setTimeout(done, 30));
 
 async function measure(frame) {
@@ -88,22 +86,3 @@ async function measure(frame) {
   seen.focusBack = doc.activeElement === crash;
   return seen;
 }
-
-// Errors of the page and requests that its policy has stopped, from the beginning on.
-for (const frame of frames) {
-  frame.errors = [];
-  const listen = () => {
-    frame.contentWindow.addEventListener("error", (e) => frame.errors.push(e.message));
-    frame.contentDocument.addEventListener("securitypolicyviolation",
-      (e) => frame.errors.push(e.violatedDirective));
-  };
-  listen();
-}
-window.addEventListener("load", async () => {
-  const seen = [];
-  for (const frame of frames) seen.push(await measure(frame));
-  const pre = document.createElement("pre");
-  pre.id = "measured";
-  pre.textContent = JSON.stringify(seen);
-  document.body.append(pre);
-});

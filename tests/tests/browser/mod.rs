@@ -1,5 +1,7 @@
-//! The page as a browser sees it: headless Chromium loads it wide and narrow, works its filters and
-//! keys, and measures.
+//! The pages as a browser sees them: headless Chromium loads them wide and narrow, works their
+//! filters, buttons and keys, and measures.
+
+mod history;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -52,12 +54,12 @@ fn dump(files: &Files, page: &str) -> String {
     dom
 }
 
-/// Loads the page in frames of two widths, works it by `measure.js`, and answers what that found:
-/// one object a width.
-fn measure(files: &Files, page: &str) -> Value {
+/// Loads the page in frames of several widths, works it by the function `measure` of the script, and
+/// answers what that found: one object a width.
+fn measure(files: &Files, page: &str, script: &str) -> Value {
     // A frame has exactly the width that it is given, whatever the smallest window is.
     let escaped = page.replace('&', "&amp;").replace('"', "&quot;");
-    let script = include_str!("measure.js");
+    let script = [script, include_str!("frames.js")].concat();
     let frames: String = [320, 420, 1400]
         .iter()
         .map(|width| format!("<iframe width={width} height=900 srcdoc=\"{escaped}\"></iframe>"))
@@ -84,7 +86,7 @@ fn the_page_works_in_a_browser_wide_and_narrow() {
         let cells = report["cells"].as_array().unwrap();
         cells.iter().filter(|c| c[field] == value).count()
     };
-    for seen in measure(&files, &page).as_array().unwrap() {
+    for seen in measure(&files, &page, include_str!("measure.js")).as_array().unwrap() {
         let width = &seen["width"];
         assert_eq!(seen["errors"], json!([]), "at {width}: no script error, no request");
         assert_eq!(seen["title"], "IPC conformance report", "no text broke out of its place");

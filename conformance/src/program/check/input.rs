@@ -12,8 +12,7 @@ use std::thread;
 use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ipc_model::{
-    BINARY_MAGIC, BinaryReading, Header, History, HistoryError, Lines, Log, Reading, read_edn,
-    read_porcupine,
+    BINARY_MAGIC, BinaryReading, EdnReading, Header, HistoryError, Lines, ListReading, Log, Reading,
 };
 
 /// How much is read at once. A smaller input is held whole.
@@ -82,8 +81,16 @@ fn recorded(mut file: File, again: bool, bar: &ProgressBar) -> anyhow::Result<Re
     };
     match Form::of(&start) {
         Form::Binary => binary(source, bar),
-        Form::Edn => foreign(source, read_edn),
-        Form::Operations => foreign(source, read_porcupine),
+        Form::Edn => {
+            let mut reading = EdnReading::default();
+            in_parts(source, bar, |part| Ok(reading.add(part)?))?;
+            Ok((None, reading.finish()?))
+        }
+        Form::Operations => {
+            let mut reading = ListReading::default();
+            in_parts(source, bar, |part| Ok(reading.add(part)?))?;
+            Ok((None, reading.finish()?))
+        }
         Form::Lines => lines(source, bar),
     }
 }
@@ -121,34 +128,30 @@ fn readable(source: Source) -> Box<dyn Read + Send> {
 }
 
 fn binary(source: Source, bar: &ProgressBar) -> anyhow::Result<Recorded> {
-    let mut source = readable(source);
     let mut reading = BinaryReading::default();
     let wrong = |e: HistoryError| anyhow!("record {}: {}", e.line, e.why);
-    let mut part = vec![0; PART];
-    loop {
-        let n = source.read(&mut part)?;
-        if n == 0 {
-            break;
-        }
-        bar.inc(n as u64);
-        reading.add(&part[..n]).map_err(wrong)?;
-    }
+    in_parts(source, bar, |part| reading.add(part).map_err(wrong))?;
     let (header, log) = reading.finish().map_err(wrong)?;
     Ok((Some(header), log))
 }
 
-/// What other people have is read whole.
-fn foreign(
+/// Takes the bytes in as they come.
+fn in_parts(
     source: Source,
-    read: fn(&str) -> Result<History, HistoryError>,
-) -> anyhow::Result<Recorded> {
-    let mut bytes = Vec::new();
-    readable(source).read_to_end(&mut bytes)?;
-    let text = String::from_utf8(bytes).map_err(|e| {
-        let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-        anyhow!("line {}: not UTF-8 text", good.split(|b| *b == b'\n').count())
-    })?;
-    Ok((None, Log::from(&read(&text)?)))
+    bar: &ProgressBar,
+    mut add: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut source = readable(source);
+    let mut part = vec![0; PART];
+    loop {
+        match source.read(&mut part)? {
+            0 => return Ok(()),
+            n => {
+                bar.inc(n as u64);
+                add(&part[..n])?;
+            }
+        }
+    }
 }
 
 /// What went wrong with JSON lines.

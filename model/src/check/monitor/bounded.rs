@@ -56,11 +56,20 @@ pub(super) fn check(
             _ => {}
         }
     }
-    let sought = match forced {
-        Forced::No => seek(windows, lane, fed, room, budget),
+    // Among answers the search finds its way sooner; without them, an order is found sooner.
+    let search = || by_search(profile, windows, lane, room, budget);
+    let searched = (!plain).then(search);
+    let sought = match (&searched, forced) {
+        (Some(Finding::Legal), _) => return Finding::Legal,
+        // What the messages alone prove is told in their names.
+        (Some(Finding::Broken(_)), Forced::No) => {
+            seek(windows, lane, fed, room, budget.min(1 << 12))
+                .filter(|named| matches!(named, Finding::Broken(_)))
+        }
+        (_, Forced::No) => seek(windows, lane, fed, room, budget),
         _ => None,
     };
-    sought.unwrap_or_else(|| by_search(profile, windows, lane, room, budget))
+    sought.or(searched).unwrap_or_else(search)
 }
 
 /// Whether a walk along a forced order that fails proves a violation.

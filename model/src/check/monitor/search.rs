@@ -1,12 +1,24 @@
 //! Mailboxes that no faster monitor decides: just-in-time linearisation over what is inside and
 //! which calls in progress have taken effect.
 //!
-//! The same walk as the search over the model ([`crate::check::frontier`]), on states of a few
-//! words instead of whole system states, and it looks ahead: since every message is unique, it is
-//! known when each will be received, so a message that would have to leave before one ahead of it
-//! is not let in. Wing and Gong (1993), Lowe (2017).
+//! Depth first, undone step by step instead of copied (Wing and Gong 1993; Lowe 2017; Porcupine),
+//! so that a legal history takes no more memory than its calls. What failed is remembered. Since
+//! every message is unique, it is known when each will be received, and that is used three times:
+//!
+//! * *Look-ahead.* On a first in, first out link, nothing is let in that begins to leave only after
+//!   something not let in yet has left: it would be ahead of it.
+//! * *Forced moves.* A message that may leave leaves as soon as its receiver has called: the queue
+//!   is then shorter until it would have left anyway, and nothing but an answer `full` asks for a
+//!   longer one.
+//! * *Canonical states.* The i-th message inside leaves not before any ahead of it begins to be
+//!   received, nor after any behind it has been. Two orders of the same messages that agree on
+//!   these two times, place by place, are explained by the same futures, and are one state.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+mod moves;
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashSet;
 
 use super::lattice::Room;
 use super::sorted::by_key;
@@ -25,8 +37,11 @@ pub(super) enum Search {
     GivesUp,
 }
 
+/// So many words of states that failed are remembered for each state of the budget.
+const WORDS: usize = 256;
+
 /// What a call in progress is to do. Messages are numbered: flows first, then pending sends.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Task {
     Put(u32),
     Take(u32),
@@ -35,11 +50,11 @@ enum Task {
     FindFull,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Begins(Task),
-    Ends,
-    Vanishes,
+    Ends(Task),
+    Vanishes(Task),
 }
 
 #[derive(Clone, Copy)]
@@ -50,31 +65,84 @@ struct Event {
     kind: Kind,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Inside {
-    /// Whose call in progress has taken effect.
-    done: u64,
-    /// The messages inside, oldest first.
-    queue: Vec<u32>,
-}
-
 /// What the search needs to know of a message.
 #[derive(Clone, Copy)]
 struct Item {
-    /// When its send ends; `None` if that may never have entered.
-    send_ends: Option<u64>,
+    /// When its send or its receive has ended; `None` if it may never have entered.
+    enters_by: Option<u64>,
     receive: Window,
     class: u32,
+}
+
+/// What may come next.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The process's call takes effect, on the message at this place.
+    Effect(u8, u32),
+    /// The killed process's call never took effect.
+    Pass,
+}
+
+/// How to go back.
+#[derive(Clone, Copy)]
+enum Undo {
+    Begun(u8),
+    Closed(u8, Task),
+    Put(u32),
+    Took(u32, u32),
+}
+
+/// A state with its choices.
+struct Frame {
+    at: At,
+    undo: usize,
+    /// What was not tried yet, the best last.
+    rest: Vec<Step>,
+}
+
+/// The parts of a state that are small.
+#[derive(Clone, Copy)]
+struct At {
+    /// The next event.
+    event: usize,
+    /// Whose call in progress has taken effect.
+    done: u64,
+    /// The call that is to vanish here must have taken effect.
+    committed: bool,
+    /// The first message, of those sorted by the end of their receive, that has not entered.
+    first: usize,
+    /// The same for those sorted by when they must have entered.
+    next: usize,
 }
 
 struct Queue {
     order: Order,
     room: Room,
     items: Vec<Item>,
+    events: Vec<Event>,
     /// Some pending receive may take what seems never received.
     mouths: bool,
-    open: Vec<Option<Task>>,
-    states: FxHashSet<Inside>,
+    /// When the next answer `full` begins, event by event; empty if there is none.
+    next_full: Vec<u64>,
+    /// The next event that ends an answer `empty`, event by event; empty if there is none.
+    next_empty: Vec<u32>,
+    /// Messages by the end of their receive, where that tells who enters first.
+    by_leaving: Vec<u32>,
+    /// Messages by when they must have entered, where that tells when room is needed.
+    by_entering: Vec<u32>,
+    entered: Vec<bool>,
+    /// The messages inside, oldest first.
+    inside: VecDeque<u32>,
+    open: [Option<Task>; 64],
+    /// Who is in a call.
+    calling: u64,
+    at: At,
+    undo: Vec<Undo>,
+    frames: Vec<Frame>,
+    failed: FxHashSet<Box<[u32]>>,
+    /// How much was ever remembered there, and how much of it is forgotten.
+    words: usize,
+    forgotten: usize,
 }
 
 pub(super) fn search(
@@ -84,6 +152,32 @@ pub(super) fn search(
     room: Room,
     budget: usize,
 ) -> Search {
+    let mut queue = Queue::new(windows, lane, order, room);
+    let limit = budget.saturating_mul(WORDS);
+    let (mut farthest, mut since) = (0, 0);
+    while queue.at.event < queue.events.len() {
+        if queue.advance() {
+            continue;
+        }
+        if queue.at.event > farthest {
+            (farthest, since) = (queue.at.event, queue.words);
+        }
+        if !queue.back_up() {
+            return Search::Fails(queue.events[farthest].operation);
+        }
+        // The budget is for one obstacle. What is remembered of those before may be forgotten.
+        if queue.words - since > limit {
+            return Search::GivesUp;
+        }
+        if queue.words - queue.forgotten > limit {
+            queue.failed.clear();
+            queue.forgotten = queue.words;
+        }
+    }
+    Search::Explains
+}
+
+fn items(windows: &Windows<'_>, lane: &Lane, order: Order) -> Vec<Item> {
     let class = |operation: u32| {
         let message = windows.operation(operation).op.message().expect("it sends");
         match order {
@@ -94,51 +188,16 @@ pub(super) fn search(
     };
     let never = Window { from: NEVER, to: NEVER };
     let flows = lane.flows.iter().map(|f| Item {
-        send_ends: Some(f.send.to),
+        enters_by: Some(f.send.to.min(f.receive.to)),
         receive: f.receive,
         class: class(f.sender),
     });
     let ghosts = lane.ghosts.iter().map(|g| Item {
-        send_ends: None,
+        enters_by: None,
         receive: never,
         class: class(g.operation),
     });
-    let mut queue = Queue {
-        order,
-        room,
-        items: flows.chain(ghosts).collect(),
-        mouths: !lane.hungry.is_empty(),
-        open: vec![None; 64],
-        states: FxHashSet::from_iter([Inside { done: 0, queue: Vec::new() }]),
-    };
-    for event in events(windows, lane) {
-        let process = event.process.0 as usize;
-        match event.kind {
-            Kind::Begins(task) => {
-                queue.open[process] = Some(task);
-                queue.look_all();
-            }
-            Kind::Ends | Kind::Vanishes => {
-                let untouched = match event.kind {
-                    Kind::Vanishes => Some(queue.states.clone()),
-                    _ => None,
-                };
-                if queue.reach(process, budget).is_none() {
-                    return Search::GivesUp;
-                }
-                if queue.states.is_empty() && untouched.is_none() {
-                    return Search::Fails(event.operation);
-                }
-                queue.open[process] = None;
-                let bit = 1u64 << process;
-                let states = std::mem::take(&mut queue.states);
-                let all = states.into_iter().chain(untouched.into_iter().flatten());
-                queue.states = all.map(|s| Inside { done: s.done & !bit, ..s }).collect();
-                queue.drop_dominated();
-            }
-        }
-    }
-    Search::Explains
+    flows.chain(ghosts).collect()
 }
 
 fn events(windows: &Windows<'_>, lane: &Lane) -> Vec<Event> {
@@ -148,7 +207,8 @@ fn events(windows: &Windows<'_>, lane: &Lane) -> Vec<Event> {
         let event = |key, kind| Event { key, process, operation, kind };
         events.push(event(window.from, Kind::Begins(task)));
         if window.to != PENDING {
-            events.push(event(window.to, if required { Kind::Ends } else { Kind::Vanishes }));
+            let kind = if required { Kind::Ends(task) } else { Kind::Vanishes(task) };
+            events.push(event(window.to, kind));
         }
     };
     for (i, flow) in lane.flows.iter().enumerate() {
@@ -174,198 +234,193 @@ fn events(windows: &Windows<'_>, lane: &Lane) -> Vec<Event> {
 }
 
 impl Queue {
-    fn look_all(&mut self) {
-        let states = std::mem::take(&mut self.states);
-        self.states = states
-            .into_iter()
-            .map(|mut state| {
-                self.look(&mut state);
-                state
-            })
-            .collect();
-    }
-
-    /// Every answer in progress that this state allows has had its moment.
-    fn look(&self, state: &mut Inside) {
-        let inside = state.queue.len();
-        for (process, task) in self.open.iter().enumerate() {
-            let seen = match task {
-                Some(Task::FindEmpty) => inside == 0,
-                Some(Task::FindFull) => inside >= self.room.full as usize,
-                _ => false,
-            };
-            state.done |= u64::from(seen) << process;
+    fn new(windows: &Windows<'_>, lane: &Lane, order: Order, room: Room) -> Self {
+        let (items, events) = (items(windows, lane, order), events(windows, lane));
+        let mut next = u64::MAX;
+        let begins_full = |e: &Event| matches!(e.kind, Kind::Begins(Task::FindFull));
+        let mut next_full = Vec::new();
+        if !lane.fulls.is_empty() {
+            next_full.extend(events.iter().rev().map(|e| {
+                next = if begins_full(e) { e.key } else { next };
+                next
+            }));
+            next_full.reverse();
+        }
+        let mut by_leaving = Vec::new();
+        if order == Order::Fifo {
+            let received = |i: &u32| items[*i as usize].receive.from != NEVER;
+            by_leaving.extend((0..items.len() as u32).filter(received));
+            by_key(&mut by_leaving, |i| items[*i as usize].receive.to);
+        }
+        let mut by_entering = Vec::new();
+        if order == Order::Fifo && lane.hungry.is_empty() && room.most != u32::MAX {
+            by_entering.extend(0..lane.flows.len() as u32);
+            by_key(&mut by_entering, |i| items[*i as usize].enters_by.unwrap_or(u64::MAX));
+        }
+        let mut next_empty = Vec::new();
+        if !lane.empties.is_empty() {
+            let mut next = u32::MAX;
+            next_empty.extend((0..events.len()).rev().map(|i| {
+                next = if events[i].kind == Kind::Ends(Task::FindEmpty) { i as u32 } else { next };
+                next
+            }));
+            next_empty.reverse();
+        }
+        Self {
+            order,
+            room,
+            entered: vec![false; items.len()],
+            items,
+            events,
+            mouths: !lane.hungry.is_empty(),
+            next_full,
+            next_empty,
+            by_leaving,
+            by_entering,
+            inside: VecDeque::new(),
+            open: [None; 64],
+            calling: 0,
+            at: At { event: 0, done: 0, committed: false, first: 0, next: 0 },
+            undo: Vec::new(),
+            frames: Vec::new(),
+            failed: FxHashSet::default(),
+            words: 0,
+            forgotten: 0,
         }
     }
 
-    /// Goes on from every state, as little as it takes, until the process's call has taken effect.
-    fn reach(&mut self, process: usize, budget: usize) -> Option<()> {
-        let done = |s: &Inside| s.done >> process & 1 == 1;
-        if self.states.iter().all(done) {
-            return Some(());
-        }
-        let mut open: Vec<Inside> = self.states.drain().collect();
-        let mut visited: FxHashSet<Inside> = open.iter().cloned().collect();
-        let mut found = FxHashSet::default();
-        while let Some(state) = open.pop() {
-            if done(&state) {
-                found.insert(state);
-                continue;
+    /// Passes an event, or takes a step towards it; `false` where there is none.
+    fn advance(&mut self) -> bool {
+        let Event { process, kind, .. } = self.events[self.at.event];
+        let p = process.0 as u8;
+        match kind {
+            Kind::Begins(task) => {
+                self.open(p, Some(task));
+                self.record(Undo::Begun(p));
+                self.at.event += 1;
+                self.settle();
             }
-            self.steps(&state, |next| {
-                if visited.insert(next.clone()) {
-                    open.push(next);
-                }
-            });
-            if visited.len() > budget {
-                return None;
+            Kind::Ends(task) | Kind::Vanishes(task) if self.is_done(p) => self.close(p, task),
+            Kind::Ends(_) | Kind::Vanishes(_) => {
+                let may_pass = matches!(kind, Kind::Vanishes(_)) && !self.at.committed;
+                return self.choose(p, may_pass);
             }
         }
-        self.states = found;
-        Some(())
+        true
     }
 
-    /// Of states that differ in the order of what is inside alone, drops those that lead nowhere
-    /// where another does not lead: two messages may change places if the one that is then ahead
-    /// begins and ends to be received no later than the other.
-    fn drop_dominated(&mut self) {
-        if self.order != Order::Fifo || self.states.len() < 2 {
-            return;
+    fn close(&mut self, p: u8, task: Task) {
+        self.open(p, None);
+        self.record(Undo::Closed(p, task));
+        self.at.done &= !(1 << p);
+        self.at.event += 1;
+        self.at.committed = false;
+    }
+
+    fn open(&mut self, p: u8, task: Option<Task>) {
+        self.open[usize::from(p)] = task;
+        self.calling = self.calling & !(1 << p) | u64::from(task.is_some()) << p;
+    }
+
+    fn is_done(&self, p: u8) -> bool {
+        self.at.done >> p & 1 == 1
+    }
+
+    /// Takes the best step that the state allows; `false` where there is none.
+    fn choose(&mut self, goal: u8, may_pass: bool) -> bool {
+        if !self.failed.is_empty() && self.failed.contains(&self.key()) {
+            return false;
         }
-        let mut alike: FxHashMap<Inside, Vec<Inside>> = FxHashMap::default();
-        for state in self.states.drain() {
-            let mut key = state.clone();
-            key.queue.sort_unstable();
-            alike.entry(key).or_default().push(state);
-        }
-        for states in alike.into_values() {
-            let mut kept: Vec<Inside> = Vec::new();
-            for state in states {
-                if !kept.iter().any(|k| self.dominates(k, &state)) {
-                    kept.retain(|k| !self.dominates(&state, k));
-                    kept.push(state);
-                }
-            }
-            self.states.extend(kept);
-        }
-    }
-
-    fn dominates(&self, better: &Inside, worse: &Inside) -> bool {
-        // Both hold the same messages, most of them at the same places.
-        let differs = |(i, item): (usize, &u32)| (worse.queue[i] != *item).then_some(i);
-        let Some(first) = better.queue.iter().enumerate().find_map(differs) else { return true };
-        let last = better.queue.iter().enumerate().rev().find_map(differs).unwrap_or(first);
-        let (better, worse) = (&better.queue[first..=last], &worse.queue[first..=last]);
-        let place = |item: u32| worse.iter().position(|&i| i == item);
-        let places: Vec<_> = better.iter().map(|&item| (item, place(item))).collect();
-        let may_follow = |(a, at), &(b, bt): &(u32, Option<usize>)| at < bt || self.may_lead(a, b);
-        let leads = |i: usize| places[i + 1..].iter().all(|later| may_follow(places[i], later));
-        (0..places.len()).all(leads)
-    }
-
-    /// Whether whatever explains one message behind another explains it ahead of it too, once both
-    /// are inside.
-    fn may_lead(&self, a: u32, b: u32) -> bool {
-        let (a, b) = (self.items[a as usize].receive, self.items[b as usize].receive);
-        // When a pending receive takes a message, nobody knows.
-        let known = !self.mouths || (a.from != NEVER && b.from != NEVER);
-        known && a.from <= b.from && a.to <= b.to
-    }
-
-    /// Whether another message that is being sent had better enter before this one: it must enter
-    /// no later and may leave in its place, so that in whatever explains the history with this one
-    /// first the two may change places.
-    fn yields(&self, state: &Inside, item: u32) -> bool {
-        let Some(ends) = self.items[item as usize].send_ends else { return false };
-        let better = |other: u32| {
-            let earlier = self.items[other as usize].send_ends.is_some_and(|e| e <= ends);
-            let alike = other > item && self.may_lead(item, other) && {
-                self.items[other as usize].send_ends == Some(ends)
-            };
-            earlier && self.may_lead(other, item) && !alike
+        let mut steps = if self.is_ordered_only() {
+            self.only_step(goal).into_iter().collect()
+        } else {
+            self.steps(goal)
         };
-        self.open.iter().enumerate().any(|(process, task)| match task {
-            Some(Task::Put(other)) => {
-                *other != item && state.done >> process & 1 == 0 && better(*other)
-            }
-            _ => false,
-        })
+        if may_pass {
+            steps.push(Step::Pass);
+        }
+        let Some(best) = steps.pop() else { return false };
+        if !steps.is_empty() {
+            self.frames.push(Frame { at: self.at, undo: self.undo.len(), rest: steps });
+        }
+        self.take_step(best);
+        true
     }
 
-    fn steps(&self, state: &Inside, mut visit: impl FnMut(Inside)) {
-        let mut effect = |process: usize, change: &dyn Fn(&mut Vec<u32>)| {
-            let mut next = state.clone();
-            change(&mut next.queue);
-            next.done |= 1 << process;
-            self.look(&mut next);
-            visit(next);
-        };
-        for (process, task) in self.open.iter().enumerate() {
-            let Some(task) = task else { continue };
-            if state.done >> process & 1 == 1 {
-                continue;
+    fn take_step(&mut self, step: Step) {
+        match step {
+            Step::Pass => {
+                let Event { process, kind, .. } = self.events[self.at.event];
+                let (Kind::Vanishes(task) | Kind::Ends(task) | Kind::Begins(task)) = kind;
+                self.close(process.0 as u8, task);
             }
-            match *task {
-                Task::Put(item) if self.admits(state, item) => {
-                    let last = state.queue.len();
-                    // Without any order, what is inside is a set: one sequence stands for it.
-                    let place = match self.order {
-                        Order::Unordered => state.queue.partition_point(|&i| i < item),
-                        _ => last,
-                    };
-                    effect(process, &|queue| queue.insert(place, item));
-                }
-                Task::Take(item) => {
-                    let place = state.queue.iter().position(|&i| i == item);
-                    if let Some(place) = place.filter(|&p| self.takable(state, p)) {
-                        effect(process, &|queue| {
-                            queue.remove(place);
-                        });
-                    }
-                }
-                Task::Eat => {
-                    for (place, &item) in state.queue.iter().enumerate() {
-                        let free = self.items[item as usize].receive.from == NEVER;
-                        if free && self.takable(state, place) {
-                            effect(process, &|queue| {
-                                queue.remove(place);
-                            });
-                        }
-                    }
-                }
-                _ => {}
+            Step::Effect(p, place) => {
+                self.at.committed = true;
+                self.effect(p, place);
+                self.settle();
             }
         }
     }
 
-    /// Whether there is room, and nothing ahead that this message would have to overtake.
-    fn admits(&self, state: &Inside, item: u32) -> bool {
-        let new = self.items[item as usize];
-        let overtakes = |old: &Item| {
-            let ordered = match self.order {
-                Order::Fifo => true,
-                Order::PerSender => old.class == new.class,
-                Order::Priority | Order::Unordered => false,
-            };
-            let stays = old.receive.from == NEVER && self.mouths;
-            ordered && !stays && new.receive.to < old.receive.from
-        };
-        state.queue.len() < self.room.most as usize
-            && !(self.order == Order::Fifo && self.yields(state, item))
-            && !state.queue.iter().any(|&old| overtakes(&self.items[old as usize]))
+    /// The process's call takes effect, on the message at `place` if it takes one.
+    fn effect(&mut self, p: u8, place: u32) {
+        self.at.done |= 1 << p;
+        match self.open[usize::from(p)] {
+            Some(Task::Put(item)) => {
+                self.inside.insert(place as usize, item);
+                self.entered[item as usize] = true;
+                self.record(Undo::Put(place));
+                let entered = |i: &u32| self.entered[*i as usize];
+                while self.by_leaving.get(self.at.first).is_some_and(entered) {
+                    self.at.first += 1;
+                }
+                while self.by_entering.get(self.at.next).is_some_and(entered) {
+                    self.at.next += 1;
+                }
+            }
+            Some(Task::Take(_) | Task::Eat) => {
+                let item = self.inside.remove(place as usize).expect("it is inside");
+                self.record(Undo::Took(place, item));
+            }
+            _ => {}
+        }
     }
 
-    /// Whether the link's order lets the message at this place leave next.
-    fn takable(&self, state: &Inside, place: usize) -> bool {
-        let class = |place: usize| self.items[state.queue[place] as usize].class;
-        let mine = class(place);
-        match self.order {
-            Order::Fifo => place == 0,
-            Order::Unordered => true,
-            Order::PerSender => (0..place).all(|p| class(p) != mine),
-            Order::Priority => {
-                (0..place).all(|p| class(p) < mine)
-                    && (place..state.queue.len()).all(|p| class(p) <= mine)
+    fn record(&mut self, undo: Undo) {
+        if !self.frames.is_empty() {
+            self.undo.push(undo);
+        }
+    }
+
+    /// Goes back to the last state with a choice left, and takes that; `false` if there is none.
+    fn back_up(&mut self) -> bool {
+        while let Some(frame) = self.frames.last_mut() {
+            let (at, length, next) = (frame.at, frame.undo, frame.rest.pop());
+            self.go_back(length);
+            self.at = at;
+            if let Some(step) = next {
+                self.take_step(step);
+                return true;
+            }
+            let key = self.key();
+            // The place in the table counts too.
+            self.words += key.len() + 8;
+            self.failed.insert(key);
+            self.frames.pop();
+        }
+        false
+    }
+
+    fn go_back(&mut self, length: usize) {
+        while self.undo.len() > length {
+            match self.undo.pop().expect("there is more") {
+                Undo::Begun(p) => self.open(p, None),
+                Undo::Closed(p, task) => self.open(p, Some(task)),
+                Undo::Took(place, item) => self.inside.insert(place as usize, item),
+                Undo::Put(place) => {
+                    let item = self.inside.remove(place as usize).expect("it was put there");
+                    self.entered[item as usize] = false;
+                }
             }
         }
     }
