@@ -1,198 +1,19 @@
 //! What a link has to offer to be checked: the two traits that an adapter implements.
 
-use std::collections::BTreeSet;
+mod claim;
+mod ends;
+
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ipc_model::{Process, Profile};
+use ipc_model::Process;
 use serde::{Deserialize, Serialize};
 
+pub use self::claim::{Batches, Cancelling, Claim, Extras, Observation, Observer};
+pub use self::ends::{Both, Handles, Supply, ends, eventually};
 use crate::futures::Futures;
-use crate::protocol::Way;
 use crate::values::Values;
-
-/// A link in one configuration, and what its documentation promises of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
-    /// Short name of the configuration, such as `bounded-2`.
-    pub link: String,
-    /// What is promised.
-    pub profile: Profile,
-    /// Whether its ends can be held by threads of one process.
-    pub threads: bool,
-    /// Whether its ends can be held by separate processes.
-    pub processes: bool,
-    /// What is promised of its calls as futures, if it has such calls.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub futures: Option<Cancelling>,
-    /// Where the documentation promises it: one line a promise.
-    #[serde(default)]
-    pub documented: Vec<String>,
-    /// What is promised or offered beyond messages.
-    #[serde(default)]
-    pub extras: Extras,
-}
-
-/// What a link promises or offers beyond its messages: what probes may look at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Extras {
-    /// Which observers its ends have.
-    #[serde(default)]
-    pub observers: BTreeSet<Observer>,
-    /// Whether [`Adapter::values`] gives links that carry values.
-    #[serde(default)]
-    pub values: bool,
-    /// At most how many system calls a message takes, sent and received, where nobody has to wait.
-    #[serde(default)]
-    pub system_calls: Option<u32>,
-    /// Whether no other user can open what it creates.
-    #[serde(default)]
-    pub private: bool,
-}
-
-/// A question that an end answers without changing the link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Observer {
-    /// How many messages wait in the link.
-    Len,
-    /// Whether none does.
-    IsEmpty,
-    /// Whether there is room for none more.
-    IsFull,
-    /// How many may wait; `None` if any number may.
-    Capacity,
-    /// Whether nobody is left at the other end.
-    IsDisconnected,
-}
-
-/// The answer to such a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Observation {
-    /// Yes or no.
-    Yes(bool),
-    /// A number; `None` if there is no limit.
-    Number(Option<usize>),
-}
-
-impl From<bool> for Observation {
-    fn from(yes: bool) -> Self {
-        Self::Yes(yes)
-    }
-}
-
-impl From<usize> for Observation {
-    fn from(number: usize) -> Self {
-        Self::Number(Some(number))
-    }
-}
-
-impl From<Option<usize>> for Observation {
-    fn from(number: Option<usize>) -> Self {
-        Self::Number(number)
-    }
-}
-
-impl std::fmt::Display for Observation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Observation::Yes(yes) => write!(f, "{yes}"),
-            Observation::Number(Some(number)) => write!(f, "{number}"),
-            Observation::Number(None) => write!(f, "unbounded"),
-        }
-    }
-}
-
-impl Observer {
-    /// The word that files use.
-    pub fn word(self) -> &'static str {
-        match self {
-            Observer::Len => "len",
-            Observer::IsEmpty => "is_empty",
-            Observer::IsFull => "is_full",
-            Observer::Capacity => "capacity",
-            Observer::IsDisconnected => "is_disconnected",
-        }
-    }
-}
-
-impl Claim {
-    /// A link between threads only.
-    pub fn between_threads(link: &str, profile: Profile) -> Self {
-        let (documented, extras) = (Vec::new(), Extras::default());
-        let (threads, processes, futures) = (true, false, None);
-        Self { link: link.into(), profile, threads, processes, futures, documented, extras }
-    }
-
-    /// A link between processes, which threads may use too.
-    pub fn between_processes(link: &str, profile: Profile) -> Self {
-        Self { processes: true, ..Self::between_threads(link, profile) }
-    }
-
-    /// A link that has its calls as futures, too ([`Adapter::futures`]).
-    #[must_use]
-    pub fn with_futures(self, cancelling: Cancelling) -> Self {
-        Self { futures: Some(cancelling), ..self }
-    }
-
-    /// The ways to run it.
-    pub fn ways(&self) -> impl Iterator<Item = Way> + use<> {
-        let ways = [(Way::Threads, self.threads), (Way::Processes, self.processes)];
-        ways.into_iter().filter_map(|(way, offered)| offered.then_some(way))
-    }
-
-    /// Its ends have these observers.
-    #[must_use]
-    pub fn observers(mut self, observers: impl IntoIterator<Item = Observer>) -> Self {
-        self.extras.observers.extend(observers);
-        self
-    }
-
-    /// [`Adapter::values`] gives links of this configuration.
-    #[must_use]
-    pub fn values(mut self) -> Self {
-        self.extras.values = true;
-        self
-    }
-
-    /// A message takes at most this many system calls where nobody has to wait.
-    #[must_use]
-    pub fn system_calls(mut self, most: u32) -> Self {
-        self.extras.system_calls = Some(most);
-        self
-    }
-
-    /// No other user can open what it creates.
-    #[must_use]
-    pub fn private(mut self) -> Self {
-        self.extras.private = true;
-        self
-    }
-
-    /// Adds where the documentation promises something.
-    #[must_use]
-    pub fn documented(mut self, place: &str) -> Self {
-        self.documented.push(place.into());
-        self
-    }
-}
-
-/// What is promised of a future that is dropped before it is ready.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cancelling {
-    /// A `send` has sent nothing.
-    pub send: bool,
-    /// A `receive` has taken nothing.
-    pub receive: bool,
-}
-
-impl Cancelling {
-    /// The documentation says nothing.
-    pub const UNDOCUMENTED: Self = Self { send: false, receive: false };
-    /// Both are safe.
-    pub const SAFE: Self = Self { send: true, receive: true };
-}
 
 /// Why a call did not take effect, or could not even be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -293,6 +114,16 @@ pub trait Endpoint: Send {
         Err(Failure::Unsupported)
     }
 
+    /// Sends now, in order, as many of these as find room, and tells how many that were.
+    fn send_batch(&mut self, messages: &[Vec<u8>]) -> Result<usize, Failure> {
+        Err(Failure::Unsupported)
+    }
+
+    /// Receives now all that is there, in order; nothing is no failure.
+    fn receive_batch(&mut self) -> Result<Vec<Vec<u8>>, Failure> {
+        Err(Failure::Unsupported)
+    }
+
     /// What the end tells of the link without changing it.
     fn observe(&self, what: Observer) -> Result<Observation, Failure> {
         Err(Failure::Unsupported)
@@ -351,6 +182,21 @@ pub struct Place {
     pub folder: PathBuf,
 }
 
+/// Removes what lies at this path, and the files beside it that are named after it: whose names go
+/// on with anything but a letter or a digit. What is not there needs no removing.
+pub fn remove_files(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let named_after = |other: &std::ffi::OsStr| {
+        let rest = other.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
+        rest.is_some_and(|rest| !rest.first().is_some_and(u8::is_ascii_alphanumeric))
+    };
+    for entry in std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+        if named_after(&entry.file_name()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// A link that has been created, in the process that created it. Dropping it removes what the
 /// link left behind: names, files, kernel objects.
 pub trait Created {
@@ -405,137 +251,4 @@ pub trait Adapter {
 
     /// Removes what a link created at this place has left behind, its process having been killed.
     fn remove(&self, _link: &str, _place: &Place) {}
-}
-
-/// Where the ends of one direction of a link come from.
-pub enum Supply<E> {
-    /// As many as asked for: each is made by this.
-    Many(Box<dyn Fn() -> E>),
-    /// One, until it is taken.
-    One(Option<E>),
-}
-
-impl<E: Clone + 'static> Supply<E> {
-    /// Clones of this end.
-    pub fn clones(end: E) -> Self {
-        Self::Many(Box::new(move || end.clone()))
-    }
-}
-
-impl<E> Supply<E> {
-    /// This end, once.
-    pub fn one(end: E) -> Self {
-        Self::One(Some(end))
-    }
-
-    fn next(&mut self) -> Result<E, Failure> {
-        match self {
-            Supply::Many(make) => Ok(make()),
-            Supply::One(end) => {
-                end.take().ok_or_else(|| Failure::Other("the link has only one such end".into()))
-            }
-        }
-    }
-}
-
-/// A link between threads, as the ends it was created with.
-pub struct Handles<S, R>(Option<(Supply<S>, Supply<R>)>);
-
-impl<S: Endpoint + 'static, R: Endpoint + 'static> Handles<S, R> {
-    /// The link whose ends come from here.
-    pub fn boxed(senders: Supply<S>, receivers: Supply<R>) -> Box<dyn Created>
-    where
-        Self: Created,
-    {
-        Box::new(Self(Some((senders, receivers))))
-    }
-}
-
-impl<S: Endpoint + 'static, R: Endpoint + 'static> Created for Handles<S, R> {
-    fn endpoint(&mut self, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
-        let handed_over = || Failure::Other("the ends have been handed over".into());
-        let (senders, receivers) = self.0.as_mut().ok_or_else(handed_over)?;
-        ends(role, || senders.next(), || receivers.next())
-    }
-
-    fn hand_over(&mut self) {
-        self.0 = None;
-    }
-}
-
-/// The endpoint of this role, out of what makes its ends.
-///
-/// # Errors
-/// What making them fails with.
-pub fn ends<S, R>(
-    role: Role,
-    sender: impl FnOnce() -> Result<S, Failure>,
-    receiver: impl FnOnce() -> Result<R, Failure>,
-) -> Result<Box<dyn Endpoint>, Failure>
-where
-    S: Endpoint + 'static,
-    R: Endpoint + 'static,
-{
-    match (role.sends, role.receives) {
-        (true, false) => Ok(Box::new(sender()?)),
-        (false, _) => Ok(Box::new(receiver()?)),
-        (true, true) => Ok(Box::new(Both { sender: sender()?, receiver: receiver()? })),
-    }
-}
-
-/// Tries until it works, for an end that can only be connected once the other side is there.
-///
-/// # Errors
-/// What the last attempt fails with, after five seconds.
-pub fn eventually<T, E: std::fmt::Display>(
-    mut attempt: impl FnMut() -> Result<T, E>,
-) -> Result<T, Failure> {
-    let begun = std::time::Instant::now();
-    loop {
-        match attempt() {
-            Err(error) if begun.elapsed() > Duration::from_secs(5) => {
-                return Err(Failure::other(error));
-            }
-            Err(_) => std::thread::sleep(Duration::from_micros(200)),
-            Ok(made) => return Ok(made),
-        }
-    }
-}
-
-/// Both ends in one hand.
-pub struct Both<S, R> {
-    /// What it sends through.
-    pub sender: S,
-    /// What it receives through.
-    pub receiver: R,
-}
-
-impl<S: Endpoint, R: Endpoint> Endpoint for Both<S, R> {
-    fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.sender.send(parcel)
-    }
-
-    fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
-        self.sender.try_send(parcel)
-    }
-
-    fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
-        self.sender.send_timeout(parcel, timeout)
-    }
-
-    fn receive(&mut self, from: Option<Process>) -> Result<Delivery, Failure> {
-        self.receiver.receive(from)
-    }
-
-    fn try_receive(&mut self, from: Option<Process>) -> Result<Delivery, Failure> {
-        self.receiver.try_receive(from)
-    }
-
-    fn receive_timeout(
-        &mut self,
-        from: Option<Process>,
-        timeout: Duration,
-    ) -> Result<Delivery, Failure> {
-        self.receiver.receive_timeout(from, timeout)
-    }
 }

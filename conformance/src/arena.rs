@@ -64,7 +64,7 @@ pub enum Record {
 /// The mapped file.
 ///
 /// Invariants: (I1) `map` is `words` × 8 bytes long and lives as long as the arena; (I2) every
-/// access is through [`Arena::word`], as an atomic.
+/// access is through `Arena::word`, as an atomic.
 pub struct Arena {
     map: MmapRaw,
     words: usize,

@@ -1,5 +1,7 @@
 //! Ends of a link as tables of calls: what an adapter says instead of two `impl Endpoint`.
 
+mod like_std;
+
 use std::time::Duration;
 
 use ipc_model::Process;
@@ -10,6 +12,8 @@ type Send<E> = fn(&mut E, &[u8]) -> Result<(), Failure>;
 type SendTimeout<E> = fn(&mut E, &[u8], Duration) -> Result<(), Failure>;
 type Receive<E> = fn(&mut E) -> Result<Vec<u8>, Failure>;
 type ReceiveTimeout<E> = fn(&mut E, Duration) -> Result<Vec<u8>, Failure>;
+type SendBatch<E> = fn(&mut E, &[Vec<u8>]) -> Result<usize, Failure>;
+type ReceiveBatch<E> = fn(&mut E) -> Result<Vec<Vec<u8>>, Failure>;
 type Observe<E> = fn(&E, Observer) -> Option<Observation>;
 
 /// A sending end of type `E`, and how it is used. Calls that are not given are `Unsupported`.
@@ -19,13 +23,15 @@ pub struct Sends<E> {
     blocking: Option<Send<E>>,
     nonblocking: Option<Send<E>>,
     timed: Option<SendTimeout<E>>,
+    batch: Option<SendBatch<E>>,
     observe: Option<Observe<E>>,
 }
 
 impl<E> Sends<E> {
     /// This end, of which no call is known yet.
     pub fn through(end: E) -> Self {
-        Self { end, blocking: None, nonblocking: None, timed: None, observe: None }
+        let (blocking, nonblocking, timed) = (None, None, None);
+        Self { end, blocking, nonblocking, timed, batch: None, observe: None }
     }
 
     /// The call that waits for as long as it takes.
@@ -44,6 +50,12 @@ impl<E> Sends<E> {
     #[must_use]
     pub fn timed(self, call: SendTimeout<E>) -> Self {
         Self { timed: Some(call), ..self }
+    }
+
+    /// The call that sends several messages at once, and never waits.
+    #[must_use]
+    pub fn batch(self, call: SendBatch<E>) -> Self {
+        Self { batch: Some(call), ..self }
     }
 
     /// What the end tells without a call; `None` for questions that it does not answer.
@@ -67,6 +79,10 @@ impl<E: core::marker::Send> Endpoint for Sends<E> {
         call(&mut self.end, parcel.bytes, timeout)
     }
 
+    fn send_batch(&mut self, messages: &[Vec<u8>]) -> Result<usize, Failure> {
+        self.batch.map_or(Err(Failure::Unsupported), |call| call(&mut self.end, messages))
+    }
+
     fn observe(&self, what: Observer) -> Result<Observation, Failure> {
         self.observe.and_then(|ask| ask(&self.end, what)).ok_or(Failure::Unsupported)
     }
@@ -79,13 +95,15 @@ pub struct Receives<E> {
     blocking: Option<Receive<E>>,
     nonblocking: Option<Receive<E>>,
     timed: Option<ReceiveTimeout<E>>,
+    batch: Option<ReceiveBatch<E>>,
     observe: Option<Observe<E>>,
 }
 
 impl<E> Receives<E> {
     /// This end, of which no call is known yet.
     pub fn through(end: E) -> Self {
-        Self { end, blocking: None, nonblocking: None, timed: None, observe: None }
+        let (blocking, nonblocking, timed) = (None, None, None);
+        Self { end, blocking, nonblocking, timed, batch: None, observe: None }
     }
 
     /// The call that waits for as long as it takes.
@@ -104,6 +122,12 @@ impl<E> Receives<E> {
     #[must_use]
     pub fn timed(self, call: ReceiveTimeout<E>) -> Self {
         Self { timed: Some(call), ..self }
+    }
+
+    /// The call that receives all that is there at once, and never waits.
+    #[must_use]
+    pub fn batch(self, call: ReceiveBatch<E>) -> Self {
+        Self { batch: Some(call), ..self }
     }
 
     /// What the end tells without a call; `None` for questions that it does not answer.
@@ -131,6 +155,10 @@ impl<E: core::marker::Send> Endpoint for Receives<E> {
     ) -> Result<Delivery, Failure> {
         let call = self.timed.ok_or(Failure::Unsupported)?;
         call(&mut self.end, timeout).map(Delivery::from)
+    }
+
+    fn receive_batch(&mut self) -> Result<Vec<Vec<u8>>, Failure> {
+        self.batch.map_or(Err(Failure::Unsupported), |call| call(&mut self.end))
     }
 
     fn observe(&self, what: Observer) -> Result<Observation, Failure> {

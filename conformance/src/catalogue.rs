@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The adapters that the main job runs.
+/// What the main job runs: adapters, and the named objects of this system.
 pub const DEFAULT: &[&str] = &[
     "std-mpsc",
     "crossbeam-channel",
@@ -13,6 +13,7 @@ pub const DEFAULT: &[&str] = &[
     "seqpacket",
     "posix-mq",
     "own",
+    crate::objects::ADAPTER,
 ];
 
 /// What a user names: an adapter and perhaps one of its configurations.
@@ -46,6 +47,11 @@ impl Selection {
             Some(version) => format!("{}@{version}", self.adapter),
             None => self.adapter.clone(),
         }
+    }
+
+    /// Whether it is named objects, which need no adapter.
+    pub fn is_objects(&self) -> bool {
+        self.adapter == crate::objects::ADAPTER
     }
 
     /// Whether it is the path of a program rather than the name of an adapter.
@@ -94,8 +100,24 @@ pub fn adapters() -> Result<Vec<String>, String> {
     Ok(names)
 }
 
+/// More names than these are not listed to somebody who has asked for none of them.
+const MANY: usize = 50;
+
+/// What to say of a name that is none: which are nearest to it, or all that there are where none is
+/// near.
+pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(name, known.iter().copied()) {
+        near if near.is_empty() && known.len() > MANY => {
+            format!("none of the {} that there are is near it", known.len())
+        }
+        near if near.is_empty() => format!("there are: {}", known.join(", ")),
+        near => format!("the nearest are: {}", near.join(", ")),
+    }
+}
+
 /// Those of `known` that are nearest to `name`, the best first.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut scored: Vec<(f64, &str)> =
         known.into_iter().map(|k| (strsim::jaro_winkler(name, k), k)).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -153,7 +175,14 @@ pub fn matches(glob: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{matches, suggest};
+
+    #[test]
+    fn a_name_that_is_none_is_told_what_is() {
+        let known = ["ring-1", "ring-2", "mailbox"];
+        assert_eq!(suggest("ring-3", known), "the nearest are: ring-1, ring-2");
+        assert_eq!(suggest("xyz", known), "there are: ring-1, ring-2, mailbox");
+    }
 
     #[test]
     fn a_star_stands_for_anything() {

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use crate::catalogue;
 use crate::report::{CellVerdict, Report};
 use crate::rulebook;
 
@@ -12,7 +13,7 @@ use crate::rulebook;
 pub struct Deviation {
     /// `adapter/configuration`, or `adapter/*`.
     pub link: String,
-    /// Name of the rule.
+    /// Name of the rule, in which `*` stands for anything.
     pub rule: String,
     /// The verdict that is known.
     pub verdict: CellVerdict,
@@ -40,7 +41,8 @@ struct File {
 pub fn parse(text: &str) -> Result<Vec<Deviation>, String> {
     let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
     for deviation in &file.deviation {
-        if rulebook::named(&deviation.rule).is_none() {
+        let named = |entry: rulebook::Entry| catalogue::matches(&deviation.rule, entry.about.id);
+        if rulebook::named(&deviation.rule).is_none() && !rulebook::all().any(named) {
             return Err(format!("a deviation names the rule {:?}: there is none", deviation.rule));
         }
         if deviation.reason.trim().is_empty() {
@@ -67,16 +69,17 @@ pub fn apply<'a>(deviations: &'a [Deviation], report: &mut Report) -> Vec<&'a De
             .filter(|l| deviation.versions.is_empty() || deviation.versions.contains(&l.version))
             .map(|l| l.name.clone())
             .collect();
+        let about = |rule: &str| catalogue::matches(&deviation.rule, rule);
         let mut occurs = concerned.is_empty() || deviation.racy;
         for cell in &mut report.cells {
-            let here = concerned.contains(&cell.link) && cell.rule == deviation.rule;
+            let here = concerned.contains(&cell.link) && about(&cell.rule);
             if here && cell.verdict == deviation.verdict {
                 cell.known = Some(deviation.reason.clone());
                 occurs = true;
             }
         }
         let asked = |c: &crate::report::Cell| {
-            concerned.contains(&c.link) && c.rule == deviation.rule && c.why != crate::NOT_ASKED
+            concerned.contains(&c.link) && about(&c.rule) && c.why != crate::NOT_ASKED
         };
         if !occurs && report.cells.iter().any(asked) {
             stale.push(deviation);

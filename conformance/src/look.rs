@@ -1,21 +1,28 @@
 //! Looks that a probe takes from inside an adapter's process: what no history shows, and what
 //! cannot be seen from outside. The adapter's side reports what it saw, and never what that is worth.
 
+pub(crate) mod handles;
+mod large;
+pub mod stories;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use ipc_model::{Addressing, Mode, Modes, Process, Profile, Size};
+use ipc_model::{Addressing, Message, Mode, Modes, Process, Profile, Size};
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{
     Adapter, Claim, Created, Delivery, Endpoint, Failure, Observer, Parcel, Place, Role,
 };
+use crate::payload;
 use crate::values::{self, Told};
 
+use self::stories::Story;
+
 /// What an adapter's process is asked to look at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum Task {
     /// Pass this many messages from one thread to another, over one link.
@@ -37,6 +44,24 @@ pub enum Task {
     Observe,
     /// Count the values that are made and dropped.
     Values,
+    /// Drop one of several handles of an end, and then the last.
+    Cloned,
+    /// Forget a handle without dropping it.
+    Leaked,
+    /// Use a handle on and on after its peer has gone.
+    Kept,
+    /// Pass several messages by one call.
+    Batches,
+    /// Fork, and let the child end without exec.
+    Forked {
+        /// Whether the child drops its copies of the ends before.
+        dropping: bool,
+    },
+    /// Pass one message of this length between two threads with small stacks.
+    Large {
+        /// Its length in bytes.
+        bytes: u32,
+    },
 }
 
 /// What was seen.
@@ -76,6 +101,16 @@ pub enum Facts {
         /// What was done, and what came of the values.
         told: Vec<Told>,
     },
+    /// Of a `Cloned`, `Leaked`, `Kept`, `Batches` or `Forked`.
+    Stories {
+        /// What was done, and what came of it.
+        stories: Vec<Story>,
+    },
+    /// Of a `Large`.
+    Large {
+        /// What went wrong; `None` if the message arrived as it was sent.
+        why: Option<String>,
+    },
 }
 
 /// What the observers told at one moment.
@@ -114,13 +149,26 @@ pub(crate) fn take(
         let make = || adapter.values(link).ok_or(Failure::Unsupported);
         return Ok(Facts::Values { told: values::tell(&claim.profile, &make)? });
     }
+    let made = (adapter, &claim, place);
+    let stories = match *task {
+        Task::Cloned => Some(handles::cloned(made)),
+        Task::Leaked => Some(handles::leaked(made)),
+        Task::Kept => Some(handles::kept(made)),
+        Task::Batches => Some(handles::batches(made)),
+        Task::Forked { dropping } => Some(handles::forked(made, dropping)),
+        _ => None,
+    };
+    if let Some(stories) = stories {
+        return Ok(Facts::Stories { stories: stories? });
+    }
     let pair = Pair::new(adapter, &claim, place)?;
     match *task {
         Task::Flow { messages } => pair.flow(messages),
         Task::Alternate { messages } => pair.alternate(messages, &place.folder),
         Task::Churn { times } => pair.churn(times),
         Task::Observe => pair.observe(&claim),
-        Task::Values => unreachable!("done above"),
+        Task::Large { bytes } => pair.large(bytes),
+        _ => unreachable!("done above"),
     }
 }
 
@@ -145,7 +193,7 @@ impl Pair {
         let receiver = Some(created.endpoint(RECEIVER)?);
         let (profile, begun) = (claim.profile, Instant::now());
         // Large enough for a message that is not given back to be missed.
-        let bytes = vec![7; largest(profile.size).min(1024) as usize];
+        let bytes = payload::bytes(&Message::new(0, 0, largest(profile.size).min(1024)));
         Ok(Self { created, sender, receiver, profile, bytes, begun })
     }
 
@@ -178,10 +226,12 @@ impl Pair {
                     break;
                 }
             }
+            // It is not dropped before all has been received: that is another rule's business.
+            sender
         });
         let mut passed = 0;
         let mut early = 0;
-        while passed < messages && receive(&mut *receiver, &profile).is_ok() {
+        while passed < messages && receive_soon(&mut *receiver, &profile).is_ok() {
             passed += 1;
             received.store(passed, Ordering::Relaxed);
             if passed == messages / 10 {
@@ -228,7 +278,7 @@ impl Pair {
                 let mut guest = self.created.endpoint(SENDER)?;
                 send(&mut *guest, &profile, &bytes)?;
                 drop(guest);
-                receive(&mut **self.receiver.as_mut().ok_or(Failure::Closed)?, &profile)
+                receive_soon(&mut **self.receiver.as_mut().ok_or(Failure::Closed)?, &profile)
             };
             match come() {
                 Ok(delivery) if delivery.bytes == bytes => passed += 1,
@@ -333,6 +383,15 @@ fn send(end: &mut dyn Endpoint, profile: &Profile, bytes: &[u8]) -> Result<(), F
             done => return done,
         }
     }
+}
+
+/// Receives, and waits for ever only where the link knows no other way.
+fn receive_soon(end: &mut dyn Endpoint, profile: &Profile) -> Result<Delivery, Failure> {
+    if profile.receive.timed {
+        let from = (profile.addressing == Addressing::Symmetric).then_some(SENDER.process);
+        return end.receive_timeout(from, ENOUGH / 2);
+    }
+    receive(end, profile)
 }
 
 fn receive(end: &mut dyn Endpoint, profile: &Profile) -> Result<Delivery, Failure> {

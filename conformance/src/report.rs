@@ -194,8 +194,12 @@ pub struct ReportLink {
     pub name: String,
     /// The version of the crate, or of the kernel.
     pub version: String,
-    /// What it claims.
-    pub profile: Profile,
+    /// What it claims; absent for objects that carry no messages, whose claims follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// What objects claim, in words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, String>,
     /// Where its documentation says so.
     #[serde(default)]
     pub documented: Vec<String>,

@@ -9,6 +9,7 @@ use ipc_model::machine::Described;
 use ipc_model::{Kind, RuleId, RuleSet};
 
 use crate::adapter::Claim;
+use crate::objects;
 use crate::probe::{self, Probe};
 use crate::stepping;
 use crate::suite::Plan;
@@ -31,6 +32,8 @@ pub enum Decided {
     Probe(&'static Probe),
     /// Stepping through the link's own program, where that is asked for.
     Stepped(&'static stepping::Rule),
+    /// The model of memory or the one of names, from programs on named objects.
+    Objects,
 }
 
 impl Entry {
@@ -40,6 +43,8 @@ impl Entry {
             Decided::Model(rule) => (rule.rule().claimed)(&claim.profile),
             Decided::Probe(probe) => (probe.claimed)(claim),
             Decided::Stepped(rule) => rule.is_claimed(claim).is_ok(),
+            // Only objects claim it, and those make no claims of messages.
+            Decided::Objects => false,
         }
     }
 
@@ -67,9 +72,14 @@ pub fn stepped() -> impl Iterator<Item = Entry> {
     stepping::RULES.iter().map(entry)
 }
 
+/// The rules of named objects. They have a row where objects are among the links.
+pub fn objects() -> impl Iterator<Item = Entry> {
+    objects::rules().map(|about| Entry { about, decided: Decided::Objects })
+}
+
 /// The rule of this name.
 pub fn named(id: &str) -> Option<Entry> {
-    all().chain(stepped()).find(|entry| entry.about.id == id)
+    all().chain(stepped()).chain(objects()).find(|entry| entry.about.id == id)
 }
 
 /// The rules that a run is asked to decide.

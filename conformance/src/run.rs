@@ -113,6 +113,11 @@ impl Host {
         Ok(host)
     }
 
+    /// Ends the adapter's program and all that it has started. What is asked next starts it again.
+    pub fn end(&mut self) {
+        self.talk.end();
+    }
+
     /// How many descriptors the adapter's program holds.
     ///
     /// # Errors

@@ -1,12 +1,25 @@
 //! Calls on sockets, which wait or do not, and what their errors mean.
 
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{self, MsgFlags};
+use nix::sys::socket::{
+    self, AddressFamily, MsgFlags, SockFlag, SockType, setsockopt, socketpair, sockopt,
+};
 
 use crate::adapter::Failure;
+
+/// A connected pair of Unix sockets, of which the first has a buffer of about so many bytes.
+///
+/// # Errors
+/// The system's.
+pub fn pair(kind: SockType, buffer: usize) -> Result<(OwnedFd, OwnedFd), Failure> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let pair = socketpair(AddressFamily::Unix, kind, None, flags).map_err(Failure::other)?;
+    setsockopt(&pair.0, sockopt::SndBuf, &buffer).map_err(Failure::other)?;
+    Ok(pair)
+}
 
 /// Sends all of `bytes` by one call.
 ///

@@ -1,5 +1,7 @@
 //! Talks to an adapter program: one request, one answer, in bounded time, whatever it does.
 
+mod strays;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
@@ -14,6 +16,10 @@ use crate::worker::state_of;
 /// How long an adapter may take to answer, or its workers to connect.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
+/// How long a program that has closed its output may take to be gone: its descriptors are closed
+/// before it can be seen to have ended, and what ended it is told only then.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// The longest answer that is read, in bytes: an adapter that never ends its line is not followed.
 const LONGEST: u64 = 1 << 20;
 
@@ -24,6 +30,8 @@ const LAST_WORDS: u64 = 2048;
 pub(crate) struct Talk {
     program: PathBuf,
     folder: PathBuf,
+    /// What the processes that it starts have in common.
+    family: String,
     child: Option<Running>,
 }
 
@@ -36,7 +44,8 @@ struct Running {
 impl Talk {
     /// `folder` is for what the program prints.
     pub(crate) fn new(program: &Path, folder: &Path) -> Self {
-        Self { program: program.into(), folder: folder.into(), child: None }
+        let (program, folder, family) = (program.into(), folder.into(), strays::fresh());
+        Self { program, folder, family, child: None }
     }
 
     fn log(&self) -> PathBuf {
@@ -67,6 +76,7 @@ impl Talk {
             let log = File::create(self.log()).map_err(|e| e.to_string())?;
             let mut process = Command::new(&self.program)
                 .env(HOST_VARIABLE, "1")
+                .env(strays::VARIABLE, &self.family)
                 // The last words of one that panics are to say where, and not how it got there.
                 .env("RUST_BACKTRACE", "0")
                 .stdin(Stdio::piped())
@@ -110,6 +120,7 @@ impl Talk {
         let mut line = serde_json::to_string(request).map_err(|e| e.to_string())?;
         line.push('\n');
         if let Err(error) = running.requests.write_all(line.as_bytes()) {
+            await_end(&running.process);
             return Err(format!("it does not listen: {error}; {}", self.last_words()));
         }
         let answer = running.answers.recv_timeout(ANSWER);
@@ -123,6 +134,7 @@ impl Talk {
                 Err(format!("no answer within {ANSWER:?}; {}", self.last_words()))
             }
             Err(RecvTimeoutError::Disconnected) => {
+                await_end(&running.process);
                 Err(format!("it ended without an answer; {}", self.last_words()))
             }
         }
@@ -134,6 +146,7 @@ impl Talk {
         let mut running = self.child.take()?;
         let ended = is_over(&running.process);
         end_group(&running.process);
+        strays::end(&self.family);
         running.process.wait().ok().filter(|_| ended)
     }
 
@@ -183,6 +196,7 @@ impl Drop for Talk {
             }
             end_group(&process);
             let _ = process.wait();
+            strays::end(&self.family);
         }
     }
 }
@@ -207,6 +221,14 @@ fn limit_memory(child: &Child) {
 /// Whether the child has ended. It is not reaped by that, so its number stays its own.
 fn is_over(child: &Child) -> bool {
     matches!(state_of(child.id(), child.id()), None | Some('Z' | 'X'))
+}
+
+/// Waits until the child, which talks no more, has ended; not for ever, as it need not.
+fn await_end(child: &Child) {
+    let begun = Instant::now();
+    while !is_over(child) && begun.elapsed() < LEAVING {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Ends the process and all that it has started. To be called before it is reaped: until then

@@ -64,8 +64,8 @@ pub trait Values {
     fn close_receiver(&mut self);
 }
 
-type TrySend<S> = fn(&S, Counted) -> Result<(), Failure>;
-type SendTimeout<S> = fn(&S, Counted, Duration) -> Result<(), Failure>;
+type TrySend<S> = fn(&mut S, Counted) -> Result<(), Failure>;
+type SendTimeout<S> = fn(&mut S, Counted, Duration) -> Result<(), Failure>;
 
 /// A link that carries values, as its two ends and the calls on them.
 pub struct Carries<S, R> {
@@ -73,7 +73,7 @@ pub struct Carries<S, R> {
     receiver: Option<R>,
     try_send: TrySend<S>,
     send_timeout: Option<SendTimeout<S>>,
-    try_receive: fn(&R) -> Result<Counted, Failure>,
+    try_receive: fn(&mut R) -> Result<Counted, Failure>,
 }
 
 impl<S: 'static, R: 'static> Carries<S, R> {
@@ -81,7 +81,7 @@ impl<S: 'static, R: 'static> Carries<S, R> {
     pub fn new(
         (sender, receiver): (S, R),
         try_send: TrySend<S>,
-        try_receive: fn(&R) -> Result<Counted, Failure>,
+        try_receive: fn(&mut R) -> Result<Counted, Failure>,
     ) -> Self {
         let (sender, receiver) = (Some(sender), Some(receiver));
         Self { sender, receiver, try_send, send_timeout: None, try_receive }
@@ -101,16 +101,16 @@ impl<S: 'static, R: 'static> Carries<S, R> {
 
 impl<S, R> Values for Carries<S, R> {
     fn try_send(&mut self, value: Counted) -> Result<(), Failure> {
-        (self.try_send)(self.sender.as_ref().ok_or(Failure::Closed)?, value)
+        (self.try_send)(self.sender.as_mut().ok_or(Failure::Closed)?, value)
     }
 
     fn send_timeout(&mut self, value: Counted, timeout: Duration) -> Result<(), Failure> {
         let call = self.send_timeout.ok_or(Failure::Unsupported)?;
-        call(self.sender.as_ref().ok_or(Failure::Closed)?, value, timeout)
+        call(self.sender.as_mut().ok_or(Failure::Closed)?, value, timeout)
     }
 
     fn try_receive(&mut self) -> Result<Counted, Failure> {
-        (self.try_receive)(self.receiver.as_ref().ok_or(Failure::Closed)?)
+        (self.try_receive)(self.receiver.as_mut().ok_or(Failure::Closed)?)
     }
 
     fn close_sender(&mut self) {

@@ -255,7 +255,8 @@ fn catch<T>(call: impl FnOnce() -> T) -> Option<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).ok()
 }
 
-fn recognise(delivery: &Delivery, known: &[Message]) -> Ret {
+/// What a receive was told that got this delivery.
+pub(crate) fn recognise(delivery: &Delivery, known: &[Message]) -> Ret {
     let ret = payload::recognise(&delivery.bytes, known);
     match (ret, delivery.sender) {
         // A link that names the wrong sender has delivered a message that nobody sent so.
@@ -266,7 +267,8 @@ fn recognise(delivery: &Delivery, known: &[Message]) -> Ret {
     }
 }
 
-fn refusal(failure: &Failure) -> Option<Refusal> {
+/// The model's word for a failure; `None` for those that it has none for.
+pub(crate) fn refusal(failure: &Failure) -> Option<Refusal> {
     Some(match failure {
         Failure::Full => Refusal::Full,
         Failure::Empty => Refusal::Empty,

@@ -39,6 +39,7 @@ mod mutex;
 mod parts;
 mod rwlock;
 mod semaphore;
+mod view;
 
 #[cfg(all(test, loom))]
 mod loom;
@@ -52,12 +53,14 @@ pub use self::mutex::{Condition, Guard, Mutex, Signal};
 pub use self::parts::{Place, Plain, Shared};
 pub use self::rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use self::semaphore::{Permit, Semaphore};
-pub use crate::shm::object::{AttachError, CreateError, OpenError, UnlinkError};
+pub use self::view::View;
+pub use crate::shm::object::{AttachError, CreateError, OpenError, OpenOrCreateError, UnlinkError};
 
 use crate::links::Size;
 use crate::shm::Memory;
 use crate::shm::lock::{Got, Lock, Until};
-use crate::shm::object::{self, Kind, Mapping, Object, Options, Shape};
+use crate::shm::mapping::Mapping;
+use crate::shm::object::{self, Kind, Object, Options, Shape};
 use crate::shm::roster::{Role, Roster, Seat};
 use crate::sync::SEATS;
 
@@ -124,6 +127,12 @@ impl<T: Shared> Region<T> {
     /// for the processes to agree on.
     pub fn open(name: &str) -> Result<Region<T>, OpenError> {
         Self::check(Object::open::<Control>(name, Kind::Region)?, name)
+    }
+
+    /// Opens the region of this name, or makes it if there is none.
+    pub fn open_or_create(name: &str) -> Result<Region<T>, OpenOrCreateError> {
+        let object = Object::open_or_create::<Control>(name, Self::shape()?)?;
+        Ok(Self::check(object, name)?)
     }
 
     /// Takes over a region that came as a file descriptor.

@@ -8,6 +8,7 @@
 pub mod error;
 pub(crate) mod event;
 pub(crate) mod lock;
+pub(crate) mod mapping;
 pub mod name;
 pub mod object;
 pub(crate) mod roster;

@@ -41,7 +41,16 @@ impl Fault {
 
 /// The monotonic clock, which all processes of a machine share.
 pub(crate) fn now() -> Duration {
-    match clock_gettime(ClockId::CLOCK_MONOTONIC) {
+    monotonic(ClockId::CLOCK_MONOTONIC)
+}
+
+/// The same clock as the kernel last noted it, some milliseconds ago: for a fifth of the price.
+pub(crate) fn lately() -> Duration {
+    monotonic(ClockId::CLOCK_MONOTONIC_COARSE)
+}
+
+fn monotonic(clock: ClockId) -> Duration {
+    match clock_gettime(clock) {
         Ok(time) => Duration::new(time.tv_sec().unsigned_abs(), time.tv_nsec() as u32),
         // The kernel refuses only clocks it does not have, and it always has this one.
         Err(_) => Duration::ZERO,
@@ -102,6 +111,21 @@ pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, deadline: Duration) ->
 pub(crate) fn futex_wake(word: &AtomicU32, count: i32) {
     // SAFETY: waking reads nothing but the address of `word`, which is mapped while borrowed.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+}
+
+/// A full fence on every CPU that runs a process of [`join_heavy_fences`], this one included.
+pub(crate) fn heavy_fence() -> bool {
+    membarrier(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED)
+}
+
+/// Lets every [`heavy_fence`] on this machine act on this process, too.
+pub(crate) fn join_heavy_fences() -> bool {
+    membarrier(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)
+}
+
+fn membarrier(command: libc::c_int) -> bool {
+    // SAFETY: the call takes no pointers.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }
 
 /// A queue that is closed when it is dropped, which nix leaves to the caller.
@@ -185,16 +209,19 @@ pub(crate) enum Opening {
     Existing,
     /// Either.
     Either,
+    /// It must be there, and is only read.
+    Reading,
 }
 
 /// Opens a POSIX shared-memory object, readable and writable by its owner alone.
 pub(crate) fn shm_open(name: &CString, opening: Opening) -> nix::Result<File> {
     let how = match opening {
         Opening::Exclusive => OFlag::O_CREAT | OFlag::O_EXCL,
-        Opening::Existing => OFlag::empty(),
+        Opening::Existing | Opening::Reading => OFlag::empty(),
         Opening::Either => OFlag::O_CREAT,
     };
-    let flags = how | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    let rights = if opening == Opening::Reading { OFlag::O_RDONLY } else { OFlag::O_RDWR };
+    let flags = how | rights | OFlag::O_CLOEXEC;
     let file = nix::sys::mman::shm_open(name.as_c_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
     Ok(File::from(file))
 }
@@ -295,6 +322,12 @@ pub(crate) fn reopen(file: &File) -> Result<File, Fault> {
 /// Maps the whole of `file`, `bytes` long, for reading and writing.
 pub(crate) fn map(file: &File, bytes: usize) -> Result<MmapRaw, Fault> {
     let map = MmapOptions::new().len(bytes).map_raw(file);
+    map.map_err(|error| Fault { call: "mmap", errno: errno(&error) })
+}
+
+/// Maps the whole of `file`, `bytes` long, for reading alone.
+pub(crate) fn map_for_reading(file: &File, bytes: usize) -> Result<MmapRaw, Fault> {
+    let map = MmapOptions::new().len(bytes).map_raw_read_only(file);
     map.map_err(|error| Fault { call: "mmap", errno: errno(&error) })
 }
 

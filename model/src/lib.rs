@@ -9,7 +9,7 @@
 //! A [`rules`] catalogue says, rule by rule, what a send, a receive or a close may do. A
 //! [`Profile`] says what a link claims; the [`Spec`] of the link is the labelled transition system
 //! of the rules that its profile switches on. [`explore`] walks every behaviour of a small
-//! [`Scenario`]; [`check`] decides whether a recorded [`History`] is one of them.
+//! [`Scenario`]; [`check()`] decides whether a recorded [`History`] is one of them.
 //!
 //! ```
 //! use ipc_model::{Profile, check, read_jsonl};

@@ -88,7 +88,7 @@ impl fmt::Debug for Rule {
     }
 }
 
-/// A rule's place in [`crate::rules::RULES`], for compact sets. Not stable between versions: what
+/// A rule's place in the list of rules, for compact sets. Not stable between versions: what
 /// is written down is always the rule's name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(pub(crate) u8);

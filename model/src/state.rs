@@ -35,6 +35,11 @@ impl ProcessSet {
         self.0 == 0
     }
 
+    /// The set as a number: bit n is process n.
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
     /// Those in both.
     pub fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)

@@ -1,10 +1,10 @@
 //! The model explored: its size is pinned, its promises hold in every state, and leaving out
 //! interleavings loses no outcome.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use ipc_model::defect::defects;
-use ipc_model::explore::{Limit, PROMISES, explore};
+use ipc_model::explore::{Limit, Node, PROMISES, Space, count, explore};
 use ipc_model::mutant::MUTANTS;
 use ipc_model::{
     Capacity, Distribution, Force, Kind, Mode, Modes, Notice, Order, Profile, RuleId, RuleSet,
@@ -70,6 +70,42 @@ fn reduction_loses_no_outcome_and_no_rule() {
     }
     println!("{compared} scenarios explored with and without reduction");
     assert!(compared > 100, "only {compared}");
+}
+
+/// How many states there are, by the plainest means.
+fn counted_plainly(spec: &Spec, scenario: &Scenario, reduced: bool) -> usize {
+    let space = Space::new(spec, scenario, reduced);
+    let mut seen: HashSet<Node> = HashSet::from([space.start()]);
+    let mut stack = vec![space.start()];
+    while let Some(node) = stack.pop() {
+        for (_, next) in space.successors(&node) {
+            if seen.insert(next.clone()) {
+                stack.push(next);
+            }
+        }
+    }
+    seen.len()
+}
+
+/// The explorer writes states down in few bytes: two that differ must not look the same, nor one
+/// look like two; also where a defect sends a message that no script has.
+#[test]
+fn states_are_told_apart_exactly() {
+    let whole = profiles().into_iter().map(|(_, profile)| Spec::new(profile));
+    let broken = MUTANTS.iter().map(|m| Spec::mutated((m.profile)(), m.mutation));
+    let mut compared = 0;
+    for spec in whole.chain(broken) {
+        for scenario in small(&spec.profile).iter().filter(|s| s.width() == 2) {
+            for reduced in [false, true] {
+                let plain = counted_plainly(&spec, scenario, reduced);
+                let limit = Limit { states: 1_000_000, reduced };
+                assert_eq!(count(&spec, scenario, limit), (plain, false), "{}", scenario.name);
+                compared += plain;
+            }
+        }
+    }
+    println!("{compared} states told apart");
+    assert!(compared > 10_000, "only {compared}");
 }
 
 #[test]

@@ -130,6 +130,26 @@ fn one_that_exits_in_the_middle() {
 }
 
 #[test]
+fn one_that_forks_and_exits() {
+    assert_broken("forks-and-exits", "exit status: 0");
+}
+
+#[test]
+fn one_that_leaves_a_daemon_is_rid_of_it() {
+    // It does what it claims; that nothing of it is left is what every run of these looks at.
+    let outcome = run("leaves-a-daemon", RULE);
+    assert_eq!(outcome.verdict, "pass", "{}", outcome.why);
+}
+
+#[test]
+fn one_that_aborts_is_a_crash() {
+    let outcome = run("aborts", RULE);
+    assert_eq!(outcome.verdict, "crash", "{}", outcome.why);
+    assert!(outcome.why.contains("SIGABRT"), "{}", outcome.why);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.output);
+}
+
+#[test]
 fn one_that_answers_twice() {
     assert_broken("answers-twice", "answers");
 }

@@ -2,33 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use ipc_conformance::objects::{self, Found, Programs, Served};
+use ipc_conformance::objects::{self, Found, Programs, Served, Users};
 use ipc_conformance::report::CellVerdict;
 use ipc_model::machine::{Errno, Mutation, User, mutations};
-use ipc_model::namespace::{self, Namespace, OddNames, Recreation};
+use ipc_model::namespace::{self, Namespace, OddNames, Recreation, Withdrawal};
 use ipc_model::region::{self, Region, Resized};
 
 use ipc_tests::{conform, text};
 
-const USERS: [User; 2] = [User(1), User(2)];
+const USERS: Users = [User(1), User(2)];
 
 fn memory() -> Region {
     Region { page: 4096, resized: Resized::Current }
 }
 
 fn names() -> Namespace {
-    let (odd_names, recreation) = (OddNames::Refused, Recreation::Succeeds);
-    Namespace { longest: 255, odd_names, recreation }
+    Namespace {
+        longest: 255,
+        odd_names: OddNames::Refused,
+        recreation: Recreation::Succeeds,
+        places: 2,
+        withdrawal: Withdrawal::OfAnyHandle,
+    }
 }
 
 fn served<M: Programs>(
     machine: M,
     defect: Option<Mutation>,
     lost: &M::Ret,
-    programs: u32,
+    programs: u64,
 ) -> BTreeMap<&'static str, Found> {
-    let open = || Ok(Served::new(machine, &USERS, defect, lost.clone()));
-    objects::run(machine, &USERS, 1, programs, open).unwrap()
+    let open = |users: &Users| Ok(Served::new(machine, users, defect, lost.clone()));
+    objects::run(machine, USERS, (1, 0..programs), open, &|_| {}).unwrap()
 }
 
 fn is_red(found: &BTreeMap<&'static str, Found>) -> bool {

@@ -36,6 +36,32 @@ fn an_older_version_is_built_and_named_and_one_that_is_none_is_broken() {
 }
 
 #[test]
+fn a_row_of_versions_is_looked_through() {
+    let kept = tempfile::tempdir().unwrap();
+    let between = |from: &str, to: &str, every: &[&str]| {
+        let folder = kept.path().to_str().unwrap();
+        let mut arguments = vec!["bisect", "crossbeam-channel/bounded-2", "send.room.accepts"];
+        arguments.extend(["--from", from, "--to", to, "--keep", folder]);
+        arguments.extend(every);
+        let output = conform(&arguments);
+        (output.status.code(), text(&output))
+    };
+    let (code, told) = between("0.5.8", "0.5.9", &[]);
+    assert_eq!(code, Some(3), "two ends that behave alike say nothing of the rest: {told}");
+    for line in ["2 versions, 0.5.8 to 0.5.9", "  0.5.8        pass", "  0.5.9        pass"] {
+        assert!(told.contains(line), "{line:?} is missing: {told}");
+    }
+    assert!(told.contains("no change between the two ends"), "{told}");
+    assert!(kept.path().join("crossbeam-channel@0.5.9-bounded-2/report.json").exists());
+    // With every one of them looked at, there is nothing left to be unsure of.
+    let (code, told) = between("0.5.8", "0.5.9", &["--every"]);
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = between("0.5.8", "0.5.888", &[]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("--to 0.5.888: no such version is published"), "{told}");
+}
+
+#[test]
 fn what_has_no_other_versions_says_so() {
     let out = tempfile::tempdir().unwrap();
     let (code, told, report) = report(&["unix-dgram@2.0.0", "flume@../.."], out.path());

@@ -87,17 +87,17 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
     let claims = claims::claims(&links, &run.sizes);
     let (format, environment, sizes) = ("ipc-bench/1", Environment::here(), run.sizes.clone());
     let report = Report { format, environment, rounds, sizes, links, goals, claims };
-    write(&report, &out)?;
+    let plots = match write(&report, &out)? {
+        true => "two plots",
+        false => "no plots, for which it takes two sizes",
+    };
     print!("{}", table::render(&report));
-    println!(
-        "\n{} and two plots, {:.0} s",
-        out.join("bench.json").display(),
-        begun.elapsed().as_secs_f64()
-    );
+    let (file, took) = (out.join("bench.json"), begun.elapsed().as_secs_f64());
+    println!("\n{} and {plots}, {took:.0} s", file.display());
     Ok(())
 }
 
-fn write(report: &Report, out: &Path) -> Result<()> {
+fn write(report: &Report, out: &Path) -> Result<bool> {
     let file = out.join("bench.json");
     let text = serde_json::to_string_pretty(report)?;
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;

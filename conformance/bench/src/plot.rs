@@ -31,7 +31,11 @@ const COLOURS: [RGBColor; 14] = [
 ];
 
 /// Two pictures: what is in shared memory, and shared memory beside message passing (C3, C5).
-pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
+/// None of one size alone: a line needs two points. Answers whether there are any.
+pub(crate) fn write(report: &Report, folder: &Path) -> Result<bool> {
+    if report.sizes.len() < 2 {
+        return Ok(false);
+    }
     let shared = |row: &&Row| row.family != Family::Kernel;
     let title = "Through shared memory, and between threads";
     draw(report, &folder.join("bench-shared-memory.svg"), title, shared)?;
@@ -40,7 +44,8 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
         matches!(row.family, Family::Limit | Family::Kernel) || compared.contains(&row.name)
     };
     let title = "Shared memory beside message passing by the kernel";
-    draw(report, &folder.join("bench-message-passing.svg"), title, beside)
+    draw(report, &folder.join("bench-message-passing.svg"), title, beside)?;
+    Ok(true)
 }
 
 fn draw(report: &Report, file: &Path, title: &str, wanted: impl Fn(&&Row) -> bool) -> Result<()> {
@@ -51,8 +56,7 @@ fn draw(report: &Report, file: &Path, title: &str, wanted: impl Fn(&&Row) -> boo
     let (Some(first), Some(last)) = (report.sizes.first(), report.sizes.last()) else {
         return Ok(());
     };
-    if rows.is_empty() || first == last {
-        // A line needs two points.
+    if rows.is_empty() {
         return Ok(());
     }
     let area = SVGBackend::new(file, (1000, 620)).into_drawing_area();

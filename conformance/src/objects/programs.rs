@@ -22,6 +22,11 @@ pub trait Programs: Machine {
     /// A random call. `pick(n)` chooses a number below n.
     fn random(pick: &mut dyn FnMut(u64) -> u64) -> Self::Op;
 
+    /// A call to make at the same time as this one: a random one, or one that has to do with it.
+    fn at_once(_op: &Self::Op, pick: &mut dyn FnMut(u64) -> u64) -> Self::Op {
+        Self::random(pick)
+    }
+
     /// The slots that the call fills, and those that it empties.
     fn slots(op: &Self::Op) -> (Option<Slot>, Option<Slot>);
 
@@ -33,6 +38,9 @@ pub trait Programs: Machine {
 
     /// Calls that make an object to begin with.
     fn beginning() -> Vec<Self::Op>;
+
+    /// The steps in which a property shows itself; none, where nobody can see it from outside.
+    fn shown_by(property: &str) -> &'static [&'static str];
 
     /// Whether the machine explains the history.
     fn judge(history: &History<Self>) -> Verdict<Self>;
@@ -87,14 +95,29 @@ impl<M: Programs> Program<M> {
             }
             let process = Process(self.pick(self.processes.into()) as u16);
             let op = M::random(&mut |n| self.pick(n));
-            let taken = M::slots(&op)
-                .0
-                .is_some_and(|(kind, slot)| self.used.contains(&(process, kind, slot)));
-            if !taken && self.dead != Some(process) {
+            if self.may(process, &op) {
                 return Some((process, op));
             }
         }
         None
+    }
+
+    /// A call of another process to make at the same time, now and then.
+    pub(super) fn beside(&mut self, process: Process, op: &M::Op) -> Option<(Process, M::Op)> {
+        // Who begins or ends is alone.
+        if !self.beginning.is_empty() || *op == M::exit().0 || self.pick(3) > 0 {
+            return None;
+        }
+        let other = Process((process.0 + 1) % self.processes);
+        let op = M::at_once(op, &mut |n| self.pick(n));
+        (other != process && self.may(other, &op)).then_some((other, op))
+    }
+
+    /// Whether the process is alive, and the slot free that the call fills.
+    fn may(&self, process: Process, op: &M::Op) -> bool {
+        let taken =
+            M::slots(op).0.is_some_and(|(kind, slot)| self.used.contains(&(process, kind, slot)));
+        !taken && self.dead != Some(process)
     }
 
     /// What the call was told.
@@ -135,7 +158,7 @@ impl Programs for Region {
                     [pick(3) as usize],
                 access,
                 truncate: pick(6) == 0,
-                mode: [0o600, 0o606, 0o604, 0o666][pick(4) as usize],
+                mode: [0o600, 0o606, 0o604, 0o666, 0o406][pick(5) as usize],
                 handle,
             },
             4 | 5 => Op::SetSize { handle, size: [0, 6, 4096, 4097, 8192][pick(5) as usize] },
@@ -190,6 +213,25 @@ impl Programs for Region {
         ]
     }
 
+    fn shown_by(property: &str) -> &'static [&'static str] {
+        match property {
+            "region.content.persists" => &[
+                "region.read.attached.sees",
+                "region.exit.any.releases",
+                "region.attach.open.maps",
+            ],
+            "region.name.one-object" => {
+                &["region.open.existing.opens", "region.create.exclusive.clashes"]
+            }
+            "region.access.after-both" => {
+                &["region.read.attached.sees", "region.access.unattached.faults"]
+            }
+            "region.layout.free" => &["region.read.attached.sees", "region.write.attached.places"],
+            // That no address matters shows in no answer; system calls are counted elsewhere.
+            _ => &[],
+        }
+    }
+
     fn judge(history: &History<Self>) -> Verdict<Self> {
         region::check(history)
     }
@@ -206,19 +248,33 @@ impl Programs for Namespace {
             2..=4 => "/b".into(),
             _ => "/a".into(),
         };
-        match pick(12) {
+        match pick(19) {
+            12 | 13 => Op::Wait { handle },
+            14 | 15 => Op::Notify { handle },
+            16 => Op::Forget { handle },
+            17 | 18 => Op::Look,
             0..=4 => Op::Open {
                 name,
                 creation: [Creation::Never, Creation::OrOpen, Creation::Exclusive]
                     [pick(3) as usize],
                 access: [Access::Both, Access::Both, Access::Put, Access::Take][pick(4) as usize],
-                mode: [0o600, 0o606, 0o602, 0o604][pick(4) as usize],
+                mode: [0o600, 0o606, 0o602, 0o604, 0o206][pick(5) as usize],
                 handle,
             },
             5 | 6 => Op::Put { handle, value: pick(1 << 20) as u32 },
             7 | 8 => Op::Take { handle },
             9 | 10 => Op::Close { handle },
             _ => Op::Unlink { name },
+        }
+    }
+
+    fn at_once(op: &namespace::Op, pick: &mut dyn FnMut(u64) -> u64) -> namespace::Op {
+        match op {
+            // Somebody waits: most of all for this.
+            namespace::Op::Wait { .. } if pick(4) > 0 => {
+                namespace::Op::Put { handle: pick(SLOTS) as u8, value: pick(1 << 20) as u32 }
+            }
+            _ => Self::random(pick),
         }
     }
 
@@ -245,6 +301,21 @@ impl Programs for Namespace {
             namespace::Op::Open { name, creation, access, mode, handle },
             namespace::Op::Put { handle, value: 7 },
         ]
+    }
+
+    fn shown_by(property: &str) -> &'static [&'static str] {
+        match property {
+            "name.unique.one-mailbox" => {
+                &["name.open.existing.opens", "name.create.exclusive.clashes"]
+            }
+            "name.unique.two-names" => &["name.take.message.takes", "name.take.empty.refused"],
+            "name.mailbox.persists" => &[
+                "name.take.message.takes",
+                "name.exit.any.releases",
+                "name.unlink.existing.removes",
+            ],
+            _ => &[],
+        }
     }
 
     fn judge(history: &History<Self>) -> Verdict<Self> {

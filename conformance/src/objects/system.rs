@@ -64,23 +64,41 @@ impl<M: Programs> System<M> {
     }
 }
 
-impl<M: Programs> Objects<M> for System<M> {
-    fn call(&mut self, process: Process, op: &M::Op) -> Result<M::Ret, String> {
+impl<M: Programs> System<M> {
+    /// Sends the call; whether its answer is to be waited for.
+    fn ask(&mut self, process: Process, op: &M::Op) -> Result<bool, String> {
         let worker = &mut self.workers[process.0 as usize];
-        let (exit, done) = M::exit();
-        if *op == exit {
+        if *op == M::exit().0 {
             // It ends by itself once it has no input.
             drop(worker.child.stdin.take());
-            return worker.child.wait().map(|_| done).map_err(|e| e.to_string());
+            return worker.child.wait().map(|_| false).map_err(|e| e.to_string());
         }
         let mut line = serde_json::to_string(op).map_err(|e| e.to_string())?;
         line.push('\n');
         let input = worker.child.stdin.as_mut().ok_or("it has no input")?;
         input.write_all(line.as_bytes()).map_err(|e| format!("{process} {op}: {e}"))?;
+        Ok(true)
+    }
+
+    fn answer(&mut self, process: Process, op: &M::Op) -> Result<M::Ret, String> {
         let mut answer = String::new();
+        let worker = &mut self.workers[process.0 as usize];
         worker.answers.read_line(&mut answer).map_err(|e| format!("{process} {op}: {e}"))?;
         serde_json::from_str(&answer)
             .map_err(|_| format!("{process} {op} was answered {:?}", answer.trim_end()))
+    }
+}
+
+impl<M: Programs> Objects<M> for System<M> {
+    fn call(&mut self, process: Process, op: &M::Op) -> Result<M::Ret, String> {
+        if self.ask(process, op)? { self.answer(process, op) } else { Ok(M::exit().1) }
+    }
+
+    fn both(&mut self, calls: [(Process, &M::Op); 2]) -> Result<[M::Ret; 2], String> {
+        let [(p, first), (q, second)] = calls;
+        self.ask(p, first)?;
+        self.ask(q, second)?;
+        Ok([self.answer(p, first)?, self.answer(q, second)?])
     }
 
     fn kill(&mut self, process: Process) -> Result<(), String> {

@@ -111,6 +111,8 @@ struct Script {
     conditions: Vec<Expected>,
     rules: Vec<Expected>,
     futures: usize,
+    /// Whether a last condition that is not met means that there is nothing to be seen.
+    moot: bool,
 }
 
 const PENDING: Expected = Expected::Answer(|a| *a == Answered::Pending, "pending");
@@ -191,6 +193,12 @@ impl Script {
                 return Found::broken(what(&wanted));
             }
             if let Some(wanted) = missed(self.conditions[place], &seen[place]) {
+                if self.moot && place + 1 == self.actions.len() {
+                    let why = "a dropped future keeps what it was given, so nobody else waits for \
+                               it";
+                    let why = format!("{why}: {}", what(&wanted));
+                    return Found::observed(why, ["nothing to pass on".to_string()]);
+                }
                 return Found::inconclusive(what(&wanted));
             }
         }
@@ -304,6 +312,7 @@ fn passed_on(claim: &Claim) -> Vec<Script> {
         s.does(Action::Drop { future: first });
         s.receive(0, 2, MARKED);
         s.so(Expected::WokenWhere(|a| *a != Answered::Pending, 1));
+        s.moot = true;
         scripts.push(s);
     }
     let n = room(claim).unwrap_or(0);
@@ -319,6 +328,7 @@ fn passed_on(claim: &Claim) -> Vec<Script> {
         }
         s.receive(0, 2, PENDING);
         s.so(Expected::WokenWhere(|a| *a == Answered::Pending, 1));
+        s.moot = true;
         scripts.push(s);
     }
     scripts
@@ -396,7 +406,7 @@ fn look(subject: &mut Subject<'_>, scripts: impl Fn(&Claim) -> Vec<Script>) -> F
         let found = script.judge(&seen);
         match found.verdict {
             CellVerdict::Pass => kept.push(script.name),
-            CellVerdict::Inconclusive => unsure = Some(found),
+            CellVerdict::Inconclusive | CellVerdict::Observed => unsure = Some(found),
             _ => return found,
         }
     }

@@ -4,6 +4,7 @@
 mod access;
 mod cost;
 mod futures;
+mod handles;
 mod inside;
 mod lifetime;
 mod memory;
@@ -14,7 +15,7 @@ mod timing;
 use std::collections::BTreeSet;
 
 use ipc_model::machine::Described;
-use ipc_model::{Force, Got, History, Kind, Scenario, Source, Verdict, check, scenarios};
+use ipc_model::{Force, Got, History, Kind, Profile, Scenario, Source, Verdict, check, scenarios};
 
 use crate::adapter::Claim;
 use crate::protocol::Way;
@@ -48,6 +49,13 @@ pub const PROBES: &[&Probe] = &[
     &timing::LARGEST,
     &inside::OBSERVERS,
     &inside::OWNERSHIP,
+    &handles::CLONED,
+    &handles::LEAKED,
+    &handles::KEPT,
+    &handles::BATCHES,
+    &handles::LARGE,
+    &handles::FORKED,
+    &handles::FORKED_DROPS,
     &access::MODES,
     &access::PRIVATE,
     &cost::SEEN,
@@ -165,7 +173,12 @@ impl Subject<'_> {
 
     /// What the model says of the history.
     fn judge(&self, history: &History, kept: impl Into<String>) -> Found {
-        match check(&self.claim.profile, history) {
+        self.judge_by(&self.claim.profile, history, kept)
+    }
+
+    /// What the model says of the history, by this profile.
+    fn judge_by(&self, profile: &Profile, history: &History, kept: impl Into<String>) -> Found {
+        match check(profile, history) {
             Verdict::Pass { .. } => Found::kept(kept),
             Verdict::Fail(counterexample) => match counterexample.got {
                 Got::Stuck => Found::of(CellVerdict::Hang, counterexample.to_string()),

@@ -20,12 +20,8 @@ pub(super) fn bisect(arguments: &BisectArguments) -> anyhow::Result<u8> {
     let selection = Selection::parse(&arguments.link);
     let known = catalogue::adapters().map_err(anyhow::Error::msg)?;
     if !known.contains(&selection.adapter) {
-        let nearest = catalogue::nearest(&selection.adapter, known.iter().map(String::as_str));
-        bail!(
-            "no adapter is called {:?}; the nearest are: {}",
-            selection.adapter,
-            nearest.join(", ")
-        );
+        let known = catalogue::suggest(&selection.adapter, known.iter().map(String::as_str));
+        bail!("no adapter is called {:?}; {known}", selection.adapter);
     }
     if let Some(version) = &selection.version {
         bail!(
@@ -48,6 +44,7 @@ pub(super) fn bisect(arguments: &BisectArguments) -> anyhow::Result<u8> {
     if let Some(why) = bench.failed {
         return Err(why);
     }
+    super::say!("reports: {}", kept.display());
     Ok(tell(arguments, &row, &found))
 }
 
@@ -58,12 +55,8 @@ fn row(arguments: &BisectArguments, adapter: &str) -> anyhow::Result<Vec<Version
     for (option, version) in [("from", from), ("to", to)] {
         if let Some(version) = version.as_ref().filter(|v| !all.contains(v)) {
             let names: Vec<String> = all.iter().map(ToString::to_string).collect();
-            let nearest =
-                catalogue::nearest(&version.to_string(), names.iter().map(String::as_str))
-                    .join(", ");
-            bail!(
-                "--{option} {version}: no such version is published, or it was yanked; the nearest are: {nearest}"
-            );
+            let known = catalogue::suggest(&version.to_string(), names.iter().map(String::as_str));
+            bail!("--{option} {version}: no such version is published, or it was yanked; {known}");
         }
     }
     let within = |v: &&Version| {
@@ -113,8 +106,11 @@ impl Bench<'_> {
                 return None;
             }
         };
-        if let Err(why) = decided.complete() {
-            super::say!("  {version:<12} {why}");
+        if decided.complete().is_err() {
+            let why = decided.report.cells.first().map_or("", |cell| cell.why.as_str());
+            // The first line says what is wrong; the report has the rest.
+            let why = why.lines().next().unwrap_or_default();
+            super::say!("  {version:<12} broken: {why}");
             return None;
         }
         let behaviour = behaviour(&decided.report);

@@ -48,13 +48,9 @@ impl Side {
         if known.contains(&named.adapter) {
             return Ok(Self::Links(text.into()));
         }
-        let nearest = catalogue::nearest(&named.adapter, known.iter().map(String::as_str));
-        if named.version.is_some() && !nearest.is_empty() {
-            bail!(
-                "no adapter is called {:?}; the nearest are: {}",
-                named.adapter,
-                nearest.join(", ")
-            );
+        if named.version.is_some() && !known.is_empty() {
+            let known = catalogue::suggest(&named.adapter, known.iter().map(String::as_str));
+            bail!("no adapter is called {:?}; {known}", named.adapter);
         }
         bail!("{text}: there is no such file, and no adapter of that name");
     }
@@ -70,6 +66,7 @@ impl Side {
             Self::Links(link) => {
                 let decided = run_kept(link, asked, kept)?;
                 decided.complete()?;
+                eprintln!("{link}: {}", decided.out.join("report.json").display());
                 Ok(decided.report)
             }
         }
@@ -84,8 +81,5 @@ pub(super) fn run_kept(
 ) -> anyhow::Result<super::run::Decided> {
     let out = Some(kept.join(link.replace('/', "-")));
     let links = vec![link.to_string()];
-    let decided =
-        decide(&RunArguments { links, asked: asked.clone(), out, ..RunArguments::default() })?;
-    eprintln!("{link}: {}", decided.out.join("report.json").display());
-    Ok(decided)
+    decide(&RunArguments { links, asked: asked.clone(), out, ..RunArguments::default() })
 }

@@ -111,9 +111,9 @@ fn find(profile: &Profile, wanted: &str) -> anyhow::Result<Scenario> {
         Ok(text) => text,
         Err(error) => {
             let names = known.iter().map(|s| s.name.as_str());
-            let nearest = ipc_conformance::catalogue::nearest(wanted, names).join(", ");
+            let known = ipc_conformance::catalogue::suggest(wanted, names);
             anyhow::bail!(
-                "no scenario of this profile is called {wanted:?} (the nearest are: {nearest}), \
+                "no scenario of this profile is called {wanted:?} ({known}), \
                  and as a file: {error}"
             );
         }

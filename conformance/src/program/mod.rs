@@ -398,12 +398,12 @@ impl Arguments {
 /// # Errors
 /// That none does, with the nearest names.
 fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
-    let all = || rulebook::all().chain(rulebook::stepped());
+    let all = || rulebook::all().chain(rulebook::stepped()).chain(rulebook::objects());
     let selected: Vec<_> = all().filter(|entry| matches(glob, entry.about.id)).collect();
     if selected.is_empty() {
         let known = all().map(|entry| entry.about.id);
-        let nearest = ipc_conformance::catalogue::nearest(glob, known).join(", ");
-        anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
+        let known = ipc_conformance::catalogue::suggest(glob, known);
+        anyhow::bail!("no rule is called {glob:?}; {known}");
     }
     Ok(selected)
 }

@@ -1,51 +1,33 @@
 //! `objects`: shared memory and mailbox names of the system this runs on, against their models.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
-use ipc_conformance::objects::{self, Found, NAMES, Programs, System};
-use ipc_conformance::report::CellVerdict;
-use ipc_model::machine::User;
-use ipc_model::namespace::{Namespace, OddNames, Recreation};
-use ipc_model::region::{Region, Resized};
+use ipc_conformance::objects::{self, NAMES, ONE_USER};
+use ipc_conformance::report::{Cell, CellVerdict};
+use ipc_conformance::rulebook::Asked;
 
-use super::{FAILS, INCONCLUSIVE, USAGE, WELL};
+use super::{FAILS, INCONCLUSIVE, WELL};
 
 #[derive(Args)]
 pub(crate) struct ObjectsArguments {
-    /// `posix-shm` or `posix-mq`. Default: both.
+    /// Systems, such as `posix-shm`. Default: all of them.
     systems: Vec<String>,
     /// How many random programs are run on each.
-    #[arg(long, default_value_t = 150)]
-    programs: u32,
+    #[arg(long, default_value_t = 300)]
+    programs: u64,
     /// The seed of the programs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// Two users that own nothing else, for a run as root.
-const OTHERS: [User; 2] = [User(61_001), User(61_002)];
-
 pub(super) fn objects(arguments: &ObjectsArguments) -> anyhow::Result<u8> {
     let all: Vec<String> = NAMES.iter().map(ToString::to_string).collect();
     let systems = if arguments.systems.is_empty() { &all } else { &arguments.systems };
+    let program = std::env::current_exe()?;
     let mut worst = WELL;
     for system in systems {
-        let found = match system.as_str() {
-            "posix-shm" => {
-                let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?;
-                let page = page.map_or(4096, |page| page as u64);
-                hold(Region { page, resized: Resized::Current }, system, arguments)?
-            }
-            "posix-mq" => {
-                let (odd_names, recreation) = (OddNames::Refused, Recreation::Succeeds);
-                hold(Namespace { longest: 255, odd_names, recreation }, system, arguments)?
-            }
-            other => {
-                anyhow::bail!("no system is called {other:?}; there are: {}", NAMES.join(", "))
-            }
-        };
-        worst = match (worst, tell(system, &found)) {
+        let programs = (arguments.seed, 0..arguments.programs);
+        let result = objects::decide(&program, system, programs, &Asked::EVERYTHING, &|_| {});
+        worst = match (worst, tell(system, &result.map_err(anyhow::Error::msg)?.cells)) {
             (FAILS, _) | (_, FAILS) => FAILS,
             (before, now) => before.max(now),
         };
@@ -53,50 +35,19 @@ pub(super) fn objects(arguments: &ObjectsArguments) -> anyhow::Result<u8> {
     Ok(worst)
 }
 
-fn hold<M: Programs>(
-    machine: M,
-    system: &str,
-    arguments: &ObjectsArguments,
-) -> anyhow::Result<BTreeMap<&'static str, Found>> {
-    let program = std::env::current_exe()?;
-    let root = nix::unistd::geteuid().is_root();
-    let me = User(nix::unistd::getuid().as_raw() as u16);
-    let users = if root { OTHERS } else { [me, me] };
-    // Two of one user first, then, where that may be, one of each of two.
-    let mut found = BTreeMap::new();
-    for users in [[users[0], users[0]], users] {
-        let open = || System::start(&program, system, &users, root);
-        let more = objects::run(machine, &users, arguments.seed, arguments.programs, open);
-        for (rule, new) in more.map_err(anyhow::Error::msg)? {
-            let better = |old: &Found| rank(new.verdict) > rank(old.verdict);
-            if found.get(rule).is_none_or(better) {
-                found.insert(rule, new);
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Which of two verdicts on one rule stays: the worse one, but anything before "cannot tell".
-fn rank(verdict: CellVerdict) -> u8 {
-    match verdict {
-        CellVerdict::Inconclusive | CellVerdict::NotClaimed => 0,
-        CellVerdict::Pass => 1,
-        _ => 2,
-    }
-}
-
-fn tell(system: &str, found: &BTreeMap<&'static str, Found>) -> u8 {
+fn tell(system: &str, cells: &[Cell]) -> u8 {
     super::say!("{system}");
     let mut worst = WELL;
-    for (rule, Found { verdict, why }) in found {
+    for cell in cells.iter().filter(|cell| cell.why != objects::ANOTHER_MODEL) {
+        let Cell { rule, verdict, why, .. } = cell;
         super::say!("  {} {rule:<44} {why}", verdict.sign());
+        for line in cell.picture.iter().flat_map(|picture| picture.lines()) {
+            super::say!("      {line}");
+        }
         worst = match verdict {
-            CellVerdict::Pass | CellVerdict::NotClaimed => worst,
             CellVerdict::Fail => FAILS,
-            CellVerdict::Inconclusive if worst == WELL => INCONCLUSIVE,
-            CellVerdict::Inconclusive => worst,
-            _ => USAGE,
+            CellVerdict::Inconclusive if worst == WELL && why != ONE_USER => INCONCLUSIVE,
+            _ => worst,
         };
     }
     worst

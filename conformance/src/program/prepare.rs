@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use ipc_conformance::adapter::Claim;
 use ipc_conformance::campaign::Shard;
-use ipc_conformance::catalogue::{self, Selection};
+use ipc_conformance::catalogue::{self, Selection, suggest};
+use ipc_conformance::objects;
+use ipc_conformance::protocol::Way;
 use ipc_conformance::report::{Cell, Report, ReportLink, ReportRule, Steps};
 use ipc_conformance::rulebook;
 use ipc_conformance::run::Host;
@@ -19,16 +21,37 @@ use super::RunArguments;
 
 /// One link that is going to be run.
 pub(super) struct Job {
-    pub(super) program: PathBuf,
-    pub(super) claim: Claim,
     /// Its name in the report.
     pub(super) link: String,
     /// Which of its runs are to be done.
     pub(super) part: Range<u64>,
-    /// What has been decided of it before.
-    pub(super) decided: Decided,
-    /// Where that is kept.
-    pub(super) kept: Progress,
+    /// What is run.
+    pub(super) work: Work,
+}
+
+/// What a job runs.
+pub(super) enum Work {
+    /// The suite, on a link that carries messages.
+    Link {
+        program: PathBuf,
+        claim: Box<Claim>,
+        /// What has been decided of it before.
+        decided: Box<Decided>,
+        /// Where that is kept.
+        kept: Progress,
+    },
+    /// Programs on the named objects of this system.
+    Objects(&'static str),
+}
+
+impl Job {
+    /// How many runs it has in all shards together.
+    fn size(&self, plan: Plan) -> u64 {
+        match &self.work {
+            Work::Link { claim, .. } => suite::size(claim, plan),
+            Work::Objects(_) => objects::size(plan),
+        }
+    }
 }
 
 /// Builds the adapters and asks them what they claim.
@@ -38,6 +61,8 @@ pub(super) fn prepare(
     folder: &Path,
 ) -> anyhow::Result<(Report, Vec<Job>)> {
     let mut selections = select(&arguments.links)?;
+    // Also where another shard has them: all shards hold the same rules.
+    let with_objects = selections.iter().any(Selection::is_objects);
     let mut programs: Vec<String> = selections.iter().map(Selection::program).collect();
     programs.sort();
     programs.dedup();
@@ -53,9 +78,14 @@ pub(super) fn prepare(
         let programs = catalogue::build(&names).map_err(anyhow::Error::msg)?;
         names.into_iter().zip(programs).collect()
     };
-    let mut report = empty_report(arguments);
+    let mut report = empty_report(arguments, with_objects);
     let mut jobs = Vec::new();
     for selection in &selections {
+        if selection.is_objects() {
+            let more = add_objects(&mut report, selection)?;
+            jobs.extend(more.into_iter().map(|job| (number(selection), job)));
+            continue;
+        }
         let program = match &selection.version {
             Some(version) => versions::build(&selection.adapter, version),
             None => {
@@ -84,8 +114,7 @@ pub(super) fn prepare(
         if claims.is_empty() {
             let link = selection.link.clone().unwrap_or_default();
             let known = host.claims.iter().map(|c| c.link.as_str());
-            let nearest = catalogue::nearest(&link, known).join(", ");
-            bail!("{} has no link {link:?}; the nearest are: {nearest}", selection.adapter);
+            bail!("{} has no link {link:?}; {}", selection.adapter, suggest(&link, known));
         }
         for claim in claims {
             let mut name = format!("{}/{}", host.name, claim.link);
@@ -96,16 +125,21 @@ pub(super) fn prepare(
             report.links.push(ReportLink {
                 name,
                 version: host.version.clone(),
-                profile: claim.profile,
+                profile: Some(claim.profile),
+                claims: BTreeMap::new(),
                 documented: claim.documented.clone(),
                 ways: claim.ways().collect(),
                 runs: 0,
                 steps: Steps::default(),
             });
-            let (program, claim) = (program.clone(), claim.clone());
-            let (decided, kept) = (Decided::default(), Progress::nowhere());
+            let work = Work::Link {
+                program: program.clone(),
+                claim: Box::new(claim.clone()),
+                decided: Box::default(),
+                kept: Progress::nowhere(),
+            };
             let link = report.links[report.links.len() - 1].name.clone();
-            jobs.push((number(selection), Job { program, claim, link, part: 0..0, decided, kept }));
+            jobs.push((number(selection), Job { link, part: 0..0, work }));
         }
     }
     let jobs = share(&mut report, jobs, arguments.shard, programs.len(), plan);
@@ -123,12 +157,12 @@ fn share(
 ) -> Vec<Job> {
     let mut runs: BTreeMap<usize, u64> = BTreeMap::new();
     for (adapter, job) in &jobs {
-        *runs.entry(*adapter).or_default() += suite::size(&job.claim, plan);
+        *runs.entry(*adapter).or_default() += job.size(plan);
     }
     let mut before: BTreeMap<usize, u64> = BTreeMap::new();
     let (mut due, mut idle) = (Vec::new(), Vec::new());
     for (adapter, mut job) in jobs {
-        let size = suite::size(&job.claim, plan);
+        let size = job.size(plan);
         let part = shard.part(adapter, adapters, runs[&adapter]);
         let before = before.entry(adapter).or_default();
         let within = |edge: u64| edge.saturating_sub(*before).min(size);
@@ -169,10 +203,11 @@ pub(super) fn keep_progress(arguments: &RunArguments, out: &Path) -> anyhow::Res
 /// Gives every job the file of its progress, and what has been decided before.
 pub(super) fn resume(jobs: Vec<Job>, report: &Report, folder: &Path) -> anyhow::Result<Vec<Job>> {
     let resumed = jobs.into_iter().map(|mut job| {
+        let Work::Link { claim, decided, kept, .. } = &mut job.work else { return Ok(job) };
         let version = report.links.iter().find(|l| l.name == job.link).map(|l| l.version.as_str());
         let file = folder.join(format!("{}.json", job.link.replace('/', "~")));
-        job.kept = Progress::kept(file, version.unwrap_or_default(), &job.claim.profile);
-        job.decided = job.kept.read().map_err(anyhow::Error::msg)?;
+        *kept = Progress::kept(file, version.unwrap_or_default(), &claim.profile);
+        **decided = kept.read().map_err(anyhow::Error::msg)?;
         Ok(job)
     });
     resumed.collect()
@@ -180,7 +215,42 @@ pub(super) fn resume(jobs: Vec<Job>, report: &Report, folder: &Path) -> anyhow::
 
 /// Whether it is an adapter of this project, with the versions of the project's lock file.
 fn is_ours(selection: &Selection) -> bool {
-    !selection.is_program() && selection.version.is_none()
+    !selection.is_program() && !selection.is_objects() && selection.version.is_none()
+}
+
+/// Lists the objects that are meant, with a job for each.
+///
+/// # Errors
+/// That there are none of this name, or that they are asked for in a version.
+fn add_objects(report: &mut Report, selection: &Selection) -> anyhow::Result<Vec<Job>> {
+    if selection.version.is_some() {
+        bail!("{}: objects are the system's, and come in its version alone", selection.program());
+    }
+    let wanted = |name: &&&str| selection.link.as_ref().is_none_or(|link| link == **name);
+    let systems: Vec<&'static str> = objects::NAMES.iter().filter(wanted).copied().collect();
+    if let (true, Some(link)) = (systems.is_empty(), &selection.link) {
+        bail!(
+            "{} has no link {link:?}; there are: {}",
+            objects::ADAPTER,
+            objects::NAMES.join(", ")
+        );
+    }
+    let mut jobs = Vec::new();
+    for system in systems {
+        let link = format!("{}/{system}", objects::ADAPTER);
+        report.links.push(ReportLink {
+            name: link.clone(),
+            version: ipc_conformance::kernel_version(),
+            profile: None,
+            claims: objects::claims(system).unwrap_or_default(),
+            documented: objects::documented(system),
+            ways: vec![Way::Processes],
+            runs: 0,
+            steps: Steps::default(),
+        });
+        jobs.push(Job { link, part: 0..0, work: Work::Objects(system) });
+    }
+    Ok(jobs)
 }
 
 /// An adapter that cannot even be asked what it claims has a broken cell for every rule.
@@ -192,7 +262,8 @@ fn broken(report: &mut Report, selection: &Selection, why: &str) {
     report.links.push(ReportLink {
         name,
         version: "unknown".into(),
-        profile: ipc_model::Profile::default(),
+        profile: Some(ipc_model::Profile::default()),
+        claims: BTreeMap::new(),
         documented: Vec::new(),
         ways: Vec::new(),
         runs: 0,
@@ -205,7 +276,8 @@ fn select(links: &[String]) -> anyhow::Result<Vec<Selection>> {
         return Ok(catalogue::DEFAULT.iter().map(|name| Selection::parse(name)).collect());
     }
     let selections: Vec<Selection> = links.iter().map(|l| Selection::parse(l)).collect();
-    let known = if selections.iter().all(Selection::is_program) {
+    let needs_none = |s: &Selection| s.is_program() || s.is_objects();
+    let known = if selections.iter().all(needs_none) {
         Vec::new()
     } else {
         catalogue::adapters().map_err(anyhow::Error::msg)?
@@ -215,16 +287,16 @@ fn select(links: &[String]) -> anyhow::Result<Vec<Selection>> {
             if !Path::new(&selection.adapter).exists() {
                 bail!("{}: there is no such program", selection.adapter);
             }
-        } else if !known.contains(&selection.adapter) {
-            let names = catalogue::nearest(&selection.adapter, known.iter().map(String::as_str));
-            let nearest = if names.is_empty() { known.join(", ") } else { names.join(", ") };
-            bail!("no adapter is called {:?}; the nearest are: {nearest}", selection.adapter);
+        } else if !selection.is_objects() && !known.contains(&selection.adapter) {
+            let all = known.iter().map(String::as_str).chain([objects::ADAPTER]);
+            let known = suggest(&selection.adapter, all);
+            bail!("no adapter is called {:?}; {known}", selection.adapter);
         }
     }
     Ok(selections)
 }
 
-fn empty_report(arguments: &RunArguments) -> Report {
+fn empty_report(arguments: &RunArguments, with_objects: bool) -> Report {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let environment = [
         ("kernel", ipc_conformance::kernel_version()),
@@ -240,6 +312,7 @@ fn empty_report(arguments: &RunArguments) -> Report {
         shards: if arguments.shard.is_whole() { Vec::new() } else { vec![arguments.campaign()] },
         links: Vec::new(),
         rules: rulebook::all()
+            .chain(rulebook::objects().filter(|_| with_objects))
             .chain(rulebook::stepped().filter(|_| arguments.is_stepped()))
             .map(|entry| ReportRule::of(&entry.about))
             .collect(),

@@ -27,9 +27,8 @@ fn select(glob: &str) -> anyhow::Result<Vec<Described>> {
     let selected: Vec<Described> =
         all.iter().copied().filter(|r| super::matches(glob, r.id)).collect();
     if selected.is_empty() {
-        let nearest =
-            ipc_conformance::catalogue::nearest(glob, all.iter().map(|r| r.id)).join(", ");
-        anyhow::bail!("no rule is called {glob:?}; the nearest are: {nearest}");
+        let known = ipc_conformance::catalogue::suggest(glob, all.iter().map(|r| r.id));
+        anyhow::bail!("no rule is called {glob:?}; {known}");
     }
     Ok(selected)
 }

@@ -71,12 +71,8 @@ fn program(selection: &Selection) -> anyhow::Result<PathBuf> {
     }
     let known = catalogue::adapters().map_err(anyhow::Error::msg)?;
     if !known.contains(&selection.adapter) {
-        let nearest = catalogue::nearest(&selection.adapter, known.iter().map(String::as_str));
-        bail!(
-            "no adapter is called {:?}; the nearest are: {}",
-            selection.adapter,
-            nearest.join(", ")
-        );
+        let known = catalogue::suggest(&selection.adapter, known.iter().map(String::as_str));
+        bail!("no adapter is called {:?}; {known}", selection.adapter);
     }
     let mut programs =
         catalogue::build(std::slice::from_ref(&selection.adapter)).map_err(anyhow::Error::msg)?;
@@ -85,8 +81,10 @@ fn program(selection: &Selection) -> anyhow::Result<PathBuf> {
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod stepped {
+    use std::time::Duration;
+
     use ipc_conformance::run::Host;
-    use ipc_conformance::stepped::{Extent, Level, Shown, Subject, Sweep, Trouble, run};
+    use ipc_conformance::stepped::{Extent, Level, Reduced, Shown, Subject, Sweep, Trouble, run};
 
     use super::super::say;
     use super::*;
@@ -97,6 +95,10 @@ mod stepped {
         selection: &Selection,
         arguments: &StepArguments,
     ) -> anyhow::Result<Vec<&'static str>> {
+        if let Err(trouble) = ipc_conformance::stepped::check(program) {
+            say!("broken: {trouble}");
+            return Ok(vec!["broken"]);
+        }
         let folder = temporary::folder()?;
         let host = Host::start(program, folder.path()).map_err(anyhow::Error::msg)?;
         let (name, version, claims) =
@@ -112,9 +114,15 @@ mod stepped {
             }
             say!("{}/{} {}", name, claim.link, version);
             let wanted = |name: &str| super::super::matches(&arguments.only, name);
+            let mut total = Total::default();
             let mut tell = |sweep: Sweep| {
+                if let (None, Some(why)) = (total.median(), &sweep.exposed) {
+                    say!("  the worlds have no namespaces of their own, so names outside and");
+                    say!("  process ids are theirs too: {why}");
+                }
                 verdicts.push(sweep.verdict());
                 print(&sweep, &arguments.out);
+                total.add(&sweep);
             };
             let extent = Extent {
                 every: arguments.every,
@@ -124,7 +132,9 @@ mod stepped {
                 seed: arguments.seed,
             };
             let subject = Subject { program, adapter: &name, claim, folder: folder.path() };
-            match run(subject, extent, &wanted, &mut tell) {
+            let result = run(subject, extent, &wanted, &mut tell);
+            total.print();
+            match result {
                 Ok(()) => {}
                 Err(Trouble::Refused(why)) => {
                     say!("  not-claimed: {why}");
@@ -139,6 +149,58 @@ mod stepped {
         Ok(verdicts)
     }
 
+    /// All sweeps of one link.
+    #[derive(Default)]
+    struct Total {
+        times: Vec<Duration>,
+        elapsed: Duration,
+        /// Of those over every instruction: instructions, points that tell apart, outcomes, and
+        /// the sweeps in which the points alone would have shown less.
+        every: (usize, usize, usize, Vec<String>),
+    }
+
+    impl Total {
+        fn add(&mut self, sweep: &Sweep) {
+            self.times.extend(&sweep.times);
+            self.elapsed += sweep.elapsed;
+            if let Some(reduced) = &sweep.reduced {
+                self.every.0 += sweep.points;
+                self.every.1 += reduced.points;
+                self.every.2 += reduced.outcomes.len() + reduced.hidden.len();
+                let of = || format!("{} on {}", sweep.name, sweep.state);
+                self.every.3.extend(reduced.loses().then(of));
+            }
+        }
+
+        fn median(&self) -> Option<Duration> {
+            let mut times = self.times.clone();
+            times.sort_unstable();
+            times.get(times.len() / 2).copied()
+        }
+
+        fn print(&self) {
+            let Some(median) = self.median() else { return };
+            say!(
+                "  {} worlds, {:.2} ms each in the median, {:.1} s in all",
+                self.times.len(),
+                median.as_secs_f64() * 1e3,
+                self.elapsed.as_secs_f64()
+            );
+            let (instructions, points, outcomes, losing) = &self.every;
+            if *instructions == 0 {
+                return;
+            }
+            let lost = match losing[..] {
+                [] => "no verdict and no outcome is lost".to_owned(),
+                _ => format!("LOST in {}", losing.join("; ")),
+            };
+            say!(
+                "  killed at all {instructions} instructions, the {points} points at which a \
+                 death can be told apart would have shown the same {outcomes} outcomes: {lost}"
+            );
+        }
+    }
+
     fn figures(sweep: &Sweep) -> String {
         if sweep.name.starts_with("schedule.") {
             let levels: Vec<String> = sweep.levels.iter().map(level).collect();
@@ -147,7 +209,7 @@ mod stepped {
         format!(
             "{}{} instructions, {} shared reads, {} shared writes, {} system calls{}; {} points, \
              {} worlds",
-            if sweep.exact { "" } else { "about " },
+            sweep.about(),
             sweep.instructions,
             sweep.reads,
             sweep.writes,
@@ -170,6 +232,10 @@ mod stepped {
     }
 
     fn print(sweep: &Sweep, out: &Path) {
+        if let (Some(trouble), 0, 0) = (&sweep.trouble, sweep.points, sweep.instructions) {
+            say!("  {:<13} {} on {}: {trouble}", sweep.verdict(), sweep.name, sweep.state);
+            return;
+        }
         say!(
             "  {:<13} {} on {}: {}, {:.2} ms each in the median, {:.1} s",
             sweep.verdict(),
@@ -181,6 +247,15 @@ mod stepped {
         );
         if let Some(trouble) = &sweep.trouble {
             say!("      {trouble}");
+        }
+        if let Some(left) = sweep.left_behind() {
+            say!("      {left}, which is not so without a kill");
+        }
+        if !sweep.leaves.is_empty() {
+            say!("      left behind even without a kill: {}", sweep.leaves.join(", "));
+        }
+        if let Some(reduced) = &sweep.reduced {
+            say!("      {}", compared(reduced));
         }
         if let Some(why) = &sweep.rejoin {
             say!("      rejoining was not tried: {why}");
@@ -197,10 +272,25 @@ mod stepped {
         }
     }
 
+    fn compared(reduced: &Reduced) -> String {
+        let Reduced { points, outcomes, hidden, bad } = reduced;
+        let shown = format!("{points} points show {} outcomes", outcomes.len());
+        match hidden.iter().next() {
+            None => format!("{shown}, and the other instructions none besides"),
+            Some(first) => format!(
+                "{shown}, and miss {}, such as {first}; forbidden worlds: {} there, {} elsewhere",
+                hidden.len(),
+                bad.0,
+                bad.1
+            ),
+        }
+    }
+
     fn show(shown: &Shown, sweep: &Sweep, out: &Path) {
         say!(
-            "      {} that the model forbids; the shortest breaks {}:",
+            "      {} that the model forbids{}; the shortest breaks {}:",
             sweep.forbidden,
+            if sweep.observed { ", were dead processes as good as quiet" } else { "" },
             shown.rule
         );
         say!("        {}", shown.says);

@@ -19,7 +19,8 @@ pub fn markdown(report: &Report) -> String {
     let _ = writeln!(out, "\n|{}", "---|".repeat(columns));
     for link in &report.links {
         let (name, version) = (escape(&link.name), escape(&link.version));
-        let _ = write!(out, "| {name} | {version} | {} |", link.profile.capacity);
+        let capacity = link.profile.map(|p| p.capacity.to_string()).unwrap_or_default();
+        let _ = write!(out, "| {name} | {version} | {capacity} |");
         for verdict in CellVerdict::ALL {
             let here = report.cells.iter().filter(|c| c.link == link.name && c.verdict == verdict);
             let _ = write!(out, " {} |", here.count());

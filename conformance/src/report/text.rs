@@ -27,9 +27,10 @@ fn colour(cell: &Cell) -> &'static str {
 pub fn matrix(report: &Report, colours: bool) -> String {
     let mut text = String::new();
     for (i, link) in report.links.iter().enumerate() {
-        let capacity = link.profile.capacity;
+        let capacity = link.profile.map(|p| format!("capacity {}, ", p.capacity));
+        let capacity = capacity.unwrap_or_default();
         let line = format!("{:>4}  {:<28} {}", i + 1, link.name, link.version);
-        let _ = writeln!(text, "{line:<52} capacity {capacity}, {} runs", link.runs);
+        let _ = writeln!(text, "{line:<52} {capacity}{} runs", link.runs);
     }
     let longest = report.rules.iter().map(|r| r.id.len()).max().unwrap_or(0);
     let numbers: String = (1..=report.links.len()).map(|n| format!("{n:>3}")).collect();

@@ -13,6 +13,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{ForkResult, fork};
 
 use super::control::{Answer, Command, Control, Meeting, meet};
+use super::namespaces;
 use crate::adapter::{Adapter, Address, Created, Endpoint, Failure, Parcel, Role};
 use crate::payload;
 
@@ -25,9 +26,19 @@ pub(crate) fn serve(adapter: &dyn Adapter, descriptor: &str) -> Result<(), Failu
     drop(file);
     // Children end without being waited for: whoever could wait is gone, or is being stepped.
     reap_automatically(SigHandler::SigIgn)?;
+    let mut private = false;
     loop {
         match next(&control, 0)? {
+            Command::Seclude => {
+                if let Some(done) = seclude() {
+                    private = done.is_ok();
+                    answer(&control, 0, &done.map_or_else(Answer::Odd, |()| Answer::Done))?;
+                }
+            }
             Command::Fork { slot } => {
+                if private {
+                    namespaces::count_from_start().map_err(Failure::Other)?;
+                }
                 if let ForkResult::Child = fork_alone()? {
                     return create(adapter, &control, slot);
                 }
@@ -37,9 +48,26 @@ pub(crate) fn serve(adapter: &dyn Adapter, descriptor: &str) -> Result<(), Failu
                 adapter.remove(&link, &place);
                 answer(&control, 0, &Answer::Done)?;
             }
+            Command::Clear { place } => {
+                let found = namespaces::clear(&place, private).map_err(Failure::Other)?;
+                control.write(0, &found).map_err(Failure::Other)?;
+            }
             Command::Finish => return Ok(()),
             other => return Err(Failure::Other(format!("{other:?} is nothing for the zygote"))),
         }
+    }
+}
+
+/// Enters namespaces that only the worlds are in, and forks their first process, which is the
+/// zygote from now on. `None`: this is the old one, and is never let go again.
+fn seclude() -> Option<Result<(), String>> {
+    if let Err(why) = namespaces::enter() {
+        return Some(Err(why));
+    }
+    match fork_alone() {
+        Ok(ForkResult::Child) => Some(namespaces::arrive()),
+        Ok(ForkResult::Parent { .. }) => None,
+        Err(why) => Some(Err(why.to_string())),
     }
 }
 
@@ -154,16 +182,22 @@ fn act(
     }
 }
 
-/// What exec does to descriptors that are not meant for the new program.
+/// What exec does to descriptors that are not meant for the new program. Whatever owns them in
+/// this process is the creator's, has been forgotten, and is used no more.
 fn close_all_but(kept: &[RawFd]) -> Result<(), Failure> {
-    let listing = std::fs::read_dir("/proc/self/fd").map_err(Failure::other)?;
-    let numbers = listing.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
-    // Collected first: the listing has a descriptor of its own, closed once it is read.
-    let numbers: Vec<RawFd> = numbers.collect();
-    for number in numbers.into_iter().filter(|n| *n > 2 && !kept.contains(n)) {
-        // SAFETY: whatever owns the descriptor in this process is the creator's, has been
-        // forgotten, and is used no more.
-        unsafe { libc::close(number) };
+    let mut kept: Vec<u32> = kept.iter().filter_map(|n| u32::try_from(*n).ok()).collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for last in kept.iter().map(|n| n.checked_sub(1)).chain([Some(u32::MAX)]) {
+        let last = last.unwrap_or(0);
+        if from <= last {
+            // SAFETY: it takes numbers only; nobody uses these descriptors any more, see above.
+            let failed = unsafe { libc::close_range(from, last, 0) };
+            if failed != 0 {
+                return Err(Failure::other(std::io::Error::last_os_error()));
+            }
+        }
+        from = from.max(last.saturating_add(2));
     }
     Ok(())
 }

@@ -21,6 +21,9 @@ use crate::payload;
 /// where the kernel puts anything else, so that it is told apart from what the link shares.
 pub(super) const ADDRESS: usize = 0x1000_0000_0000;
 
+/// The slot that the zygote reads its commands from.
+pub(super) const ZYGOTE_SLOT: usize = 0;
+
 /// Bytes that one process has on the page.
 const SLOT: usize = 16 * 1024;
 
@@ -53,6 +56,10 @@ impl Meeting {
 /// What a process of the adapter is told to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Command {
+    /// Zygote: enter namespaces of its own, and have a child in them be the zygote.
+    Seclude,
+    /// Zygote: name and remove everything that a world at this place has left behind.
+    Clear { place: Place },
     /// Zygote: fork the creator, which reads its commands from this slot.
     Fork { slot: usize },
     /// Zygote: remove what a link created at this place has left behind.

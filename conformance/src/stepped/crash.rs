@@ -9,10 +9,11 @@ use super::control::Answer;
 use super::course::{CREATOR, Call};
 use super::setting::{HEIR, LATER, RECEIVER, SENDER, SHORT, Setting, close, role};
 use super::survivors::{self, Script};
-use super::trace::{Ending, LONGEST, Limits, Trace};
+use super::sweep::{Reduced, without_numbers};
+use super::trace::{Ending, LONGEST, Limits, Trace, too_long};
 use super::tracer::Tracer;
 use super::world::{Ended, LONG, Progress, Setup, World};
-use super::{Gathered, Sweep, Trouble};
+use super::{Finding, Gathered, Sweep, Trouble};
 
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,38 +245,45 @@ fn run(
     }
     let setups: Vec<(Script, Setup)> =
         plan.scripts().iter().map(|script| (*script, plan.setup(*script))).collect();
-    let trace = trace(tracer, plan, &setups[0].1)?;
+    let (trace, mut left) = trace(tracer, plan, &setups[0].1)?;
+    left.extend(left_in_order(tracer, &setups[0].1)?);
+    sweep.leaves = without_numbers(&left);
     sweep.instructions = trace.path.len();
+    sweep.uncounted = trace.calls_only.is_some();
     sweep.reads = trace.accesses.iter().filter(|a| !a.writes).count();
     sweep.writes = trace.accesses.iter().filter(|a| a.writes).count();
     sweep.calls = trace.calls.len();
     if trace.end == Ending::TooLong {
-        return Err(Trouble::TooLong(format!(
-            "it takes more than {LONGEST} instructions; use an operation on smaller messages"
-        )));
+        return Err(too_long(LONGEST));
     }
-    let again = self::trace(tracer, plan, &setups[0].1)?;
+    let (again, _) = self::trace(tracer, plan, &setups[0].1)?;
     sweep.repeats = again.does_the_same(&trace);
     sweep.exact = again.path == trace.path;
-    let points = if plan.every { trace.all_points() } else { trace.crash_points() };
+    let apart = trace.crash_points();
+    let points = if plan.every { trace.all_points() } else { apart.clone() };
     sweep.points = points.len();
     if plan.company == Company::Alone && plan.victim != Victim::Create {
-        sweep.rejoin = can_rejoin(tracer, plan)?.err();
+        sweep.rejoin = rejoin_in_order(tracer, plan, sweep, gathered)?;
     }
     let asleep = matches!(trace.end, Ending::Asleep(_));
     let ends = points.into_iter().map(Some).chain(asleep.then_some(None));
+    let mut reduced = Reduced { points: apart.len(), ..Reduced::default() };
     for position in ends {
+        let is_apart = position.is_none_or(|p| apart.contains(&p));
         for (script, setup) in &setups {
             if *script == Script::Rejoin && sweep.rejoin.is_some() {
                 continue;
             }
             let begun = Instant::now();
-            let ended = kill_at(tracer, plan, setup, &trace, position, *script)?;
+            let mut ended = kill_at(tracer, plan, setup, &trace, position, *script)?;
             sweep.times.push(begun.elapsed());
+            sweep.note_left(&mut ended);
             let finding = ended.judge(plan.setting.profile());
+            reduced.note(&ended.words, matches!(finding, Finding::Allowed), is_apart);
             sweep.note(gathered, ended, finding);
         }
     }
+    sweep.reduced = plan.every.then_some(reduced);
     Ok(())
 }
 
@@ -295,11 +303,14 @@ fn prepare<'t>(
     for (process, sends) in [(SENDER, true), (RECEIVER, false)] {
         world.admit(role(process, sends))?;
         if plan.victim != (Victim::Connect { sends }) {
-            world.whole(process, Call::Connect)?;
+            let connected = world.whole(process, Call::Connect);
+            // Some cannot before the other side has, which is what is swept.
+            let alone = matches!(plan.victim, Victim::Connect { .. });
+            connected.map_err(|t| if alone { t } else { t.in_the_way() })?;
         }
     }
     if plan.company == Company::Rival {
-        world.join(role(HEIR, plan.sender_dies()))?;
+        world.join(role(HEIR, plan.sender_dies())).map_err(Trouble::in_the_way)?;
     }
     if !heirs {
         world.hand_over()?;
@@ -330,7 +341,12 @@ fn prepare<'t>(
     Ok(world)
 }
 
-fn trace(tracer: &mut Tracer, plan: &Plan<'_>, setup: &Setup) -> Result<Trace, Trouble> {
+/// Steps through the operation; answers what is left behind without a kill, too.
+fn trace(
+    tracer: &mut Tracer,
+    plan: &Plan<'_>,
+    setup: &Setup,
+) -> Result<(Trace, Vec<String>), Trouble> {
     let victim = plan.victim.process();
     let mut world = prepare(tracer, plan, setup, false)?;
     world.begin(victim, plan.call())?;
@@ -347,25 +363,45 @@ fn trace(tracer: &mut Tracer, plan: &Plan<'_>, setup: &Setup) -> Result<Trace, T
         }
         _ => {}
     }
-    world.end()?;
-    Ok(trace)
+    let ended = world.end()?;
+    Ok((trace, ended.left))
 }
 
-/// Whether the role can be taken again even after an orderly end: without that, nothing is
-/// learnt from its failing after a kill.
-fn can_rejoin(tracer: &mut Tracer, plan: &Plan<'_>) -> Result<Result<(), String>, Trouble> {
+/// What is left behind by a link that both sides have connected to, and nobody called.
+fn left_in_order(tracer: &mut Tracer, setup: &Setup) -> Result<Vec<String>, Trouble> {
+    let mut world = World::create(tracer, setup)?;
+    for (process, sends) in [(SENDER, true), (RECEIVER, false)] {
+        world.join(role(process, sends)).map_err(Trouble::in_the_way)?;
+    }
+    Ok(world.end()?.left)
+}
+
+/// The control, in which nobody is killed: the role is taken again after an orderly end. Where
+/// that fails, nothing is learnt from its failing after a kill. Answers why it fails.
+fn rejoin_in_order(
+    tracer: &mut Tracer,
+    plan: &Plan<'_>,
+    sweep: &mut Sweep,
+    gathered: &mut Gathered,
+) -> Result<Option<String>, Trouble> {
     let sends = plan.sender_dies();
     let orderly = Plan { victim: Victim::Close { sends }, ..*plan };
     let setup = orderly.setup(Script::Rejoin);
     let mut world = prepare(tracer, &orderly, &setup, true)?;
     world.call(orderly.victim.process(), close())?;
-    let joined = world.join(role(HEIR, sends));
-    world.end()?;
-    match joined {
-        Ok(()) => Ok(Ok(())),
-        Err(Trouble::Refused(why)) => Ok(Err(why)),
-        Err(trouble) => Err(trouble),
+    survivors::survive(&mut world, &orderly, Script::Rejoin)?;
+    let ended = world.end()?;
+    let finding = ended.judge(plan.setting.profile());
+    let why = match &finding {
+        Finding::Allowed => return Ok(None),
+        Finding::Odd(why) => why.clone(),
+        Finding::Forbidden(counterexample) => counterexample.to_string(),
+    };
+    // Whoever promises something about deaths promises as much about an orderly end.
+    if matches!(finding, Finding::Forbidden(_)) && plan.setting.claims_deaths() {
+        sweep.note(gathered, ended, finding);
     }
+    Ok(Some(why))
 }
 
 /// Kills the victim at `position` (`None`: asleep in its call), and lets the survivors go on.

@@ -1,14 +1,14 @@
 //! Stepped: an adapter's program, which nobody instrumented, run under ptrace, so that it can be
 //! killed at every instruction and its processes interleaved at every access to what they share.
 //!
-//! The adapter program is exec'd once, as a *zygote* ([`actor`]). For each world the zygote forks
+//! The adapter program is exec'd once, as a *zygote* (`actor`). For each world the zygote forks
 //! a creator, which creates the link and forks one actor for each process. The controller
-//! ([`tracer`]) stops them all at meetings ([`control`]) and lets one run at a time. An operation
-//! is stepped through once ([`trace`]) to learn where it touches what others can see; each of
-//! these places is then reached again in a fresh [`world`], by a breakpoint and a few steps.
-//! [`crash`] kills there, [`schedule`] lets another process go on there. What the processes are
-//! told becomes a history that the model judges. A world writes down its [`course`], which
-//! [`replay`] shortens, records and does again.
+//! (`tracer`) stops them all at meetings (`control`) and lets one run at a time. An operation
+//! is stepped through once (`trace`) to learn where it touches what others can see; each of
+//! these places is then reached again in a fresh `world`, by a breakpoint and a few steps.
+//! `crash` kills there, `schedule` lets another process go on there. What the processes are
+//! told becomes a history that the model judges. A world writes down its `course`, which
+//! `replay` shortens, records and does again.
 //!
 //! What it cannot see: interleavings are sequentially consistent, so no store buffer is ever
 //! late; a kill inside of a system call happens only where the call sleeps; and adapters that
@@ -21,6 +21,7 @@ mod course;
 mod crash;
 mod decode;
 mod memory;
+mod namespaces;
 mod narrative;
 mod replay;
 mod scenario;
@@ -45,7 +46,7 @@ use tracer::Tracer;
 
 pub use replay::{Again, Stepped};
 use sweep::Gathered;
-pub use sweep::{Level, Shown, Sweep};
+pub use sweep::{Level, Reduced, Shown, Sweep};
 
 /// Why a sweep was not carried through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
@@ -62,6 +63,17 @@ pub enum Trouble {
     /// The operation is too long to be stepped through.
     #[error("{0}")]
     TooLong(String),
+}
+
+impl Trouble {
+    /// A refusal of something that has to be done before anything can be swept: no peculiarity
+    /// of the link, but in the way.
+    fn in_the_way(self) -> Self {
+        match self {
+            Trouble::Refused(why) => Trouble::Broken(format!("a world cannot be set up: {why}")),
+            other => other,
+        }
+    }
 }
 
 /// What the model says to the history of one world.
@@ -109,6 +121,14 @@ pub struct Subject<'a> {
     pub folder: &'a Path,
 }
 
+/// Whether this file is a program whose instructions can be stepped.
+///
+/// # Errors
+/// What is wrong with it, and what can be done.
+pub fn check(program: &Path) -> Result<(), Trouble> {
+    tracer::check(program)
+}
+
 /// Sweeps every operation of one link, explores its schedules, and tells each result as it comes.
 ///
 /// # Errors
@@ -125,14 +145,18 @@ pub fn run(
             "it does not join processes, so there is nobody to kill".into(),
         ));
     }
-    let mut tracer = Tracer::start(program, &folder.join("stepped.log"))?;
-    let setting = Setting { claim, place: replay::place(folder) };
+    let mut tracer = Tracer::start(program, folder)?;
+    let setting = Setting::new(claim, tracer.place().clone());
+    let silent = !crate::stepping::claims_deaths(claim);
     let mut finish = |tracer: &mut Tracer, (mut sweep, gathered): (Sweep, Gathered)| {
+        sweep.observed = silent && sweep.levels.is_empty();
+        sweep.exposed = tracer.exposed().map(String::from);
         if let Some((course, counterexample)) = gathered.shortest {
             let rule = counterexample.rule.to_string();
             let of = format!("{} on {}", sweep.name, sweep.state);
             let setting = &setting;
-            let found = replay::Found { setting, adapter, program, of, course, rule };
+            let observed = sweep.observed;
+            let found = replay::Found { setting, adapter, program, of, course, rule, observed };
             sweep.shown = Some(Shown::of(tracer, found, &counterexample));
         }
         sweep.odd_shown = gathered.odd.map(|(course, why)| {

@@ -1,7 +1,7 @@
 //! A counterexample of a stepped run, on file: what was done, where each process stood, and what
 //! they shared there; enough to do it again and to see that it is the same.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ipc_model::{Counterexample, Ends, Profile, Verdict};
@@ -56,8 +56,8 @@ pub enum Again {
 /// How often a counterexample is done again before it counts, and is written to a file.
 const RECORDINGS: usize = 3;
 
-/// How long is spent on making a counterexample shorter.
-const SHRINKING: Duration = Duration::from_secs(4);
+/// How long is spent on making a counterexample shorter, and one that is no verdict.
+const SHRINKING: [Duration; 2] = [Duration::from_secs(4), Duration::from_millis(500)];
 
 impl Stepped {
     /// The name of this version of the format.
@@ -103,8 +103,8 @@ impl Stepped {
             )));
             return Ok(());
         }
-        let mut tracer = Tracer::start(program, &folder.join("stepped.log"))?;
-        let setup = setup(&self.course, &self.link, folder);
+        let mut tracer = Tracer::start(program, folder)?;
+        let setup = setup(&self.course, &self.link, tracer.place());
         for _ in 0..times {
             tell(self.once(&mut tracer, &setup)?);
         }
@@ -144,16 +144,10 @@ fn number_of(program: &Path) -> Result<String, Trouble> {
     Ok(hex(xxhash_rust::xxh3::xxh3_64(&bytes)))
 }
 
-/// The place that links of this controller are created at.
-pub(super) fn place(folder: &Path) -> Place {
-    let name = format!("ipc-conform-step-{}", std::process::id());
-    Place { name, folder: folder.to_path_buf() }
-}
-
-fn setup(course: &Course, link: &str, folder: &Path) -> Setup {
+fn setup(course: &Course, link: &str, place: &Place) -> Setup {
     Setup {
         link: link.into(),
-        place: place(folder),
+        place: place.clone(),
         ends: Ends {
             senders: course.senders.iter().copied().collect(),
             receivers: course.receivers.iter().copied().collect(),
@@ -219,12 +213,13 @@ pub(super) struct Found<'a> {
     pub(super) of: String,
     pub(super) course: Course,
     pub(super) rule: String,
+    /// The link does not promise it.
+    pub(super) observed: bool,
 }
 
 impl Found<'_> {
     fn fails(&self, tracer: &mut Tracer, course: &Course) -> Option<Ended> {
-        let folder: &PathBuf = &self.setting.place.folder;
-        let setup = setup(course, &self.setting.claim.link, folder);
+        let setup = setup(course, &self.setting.claim.link, &self.setting.place);
         // A shorter course that cannot be gone is none.
         let ended = perform(tracer, &setup, course, false, &mut |_| Ok(())).ok()?;
         let finding = ended.judge(self.setting.profile());
@@ -235,8 +230,8 @@ impl Found<'_> {
     /// Leaves out whatever it fails without.
     fn shrink(&mut self, tracer: &mut Tracer) {
         let begun = Instant::now();
-        let mut from = 0;
-        while begun.elapsed() < SHRINKING {
+        let (mut from, limit) = (0, SHRINKING[usize::from(self.observed)]);
+        while begun.elapsed() < limit {
             let shorter = shorter(&self.course);
             let Some(candidate) = shorter.get(from) else { break };
             match self.fails(tracer, candidate) {
@@ -256,7 +251,7 @@ impl Found<'_> {
         tracer: &mut Tracer,
     ) -> Result<(Stepped, Box<Counterexample>), Trouble> {
         self.shrink(tracer);
-        let setup = setup(&self.course, &self.setting.claim.link, &self.setting.place.folder);
+        let setup = setup(&self.course, &self.setting.claim.link, &self.setting.place);
         let mut recordings: Vec<Vec<Image>> = Vec::new();
         let mut counterexample = None;
         for _ in 0..RECORDINGS {

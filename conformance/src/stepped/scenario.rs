@@ -31,42 +31,43 @@ pub(super) struct Scenario {
 
 /// The scenarios of a link that claims this.
 pub(super) fn scenarios(setting: &Setting<'_>) -> Vec<Scenario> {
-    use Mode::{Blocking, Nonblocking};
     use Step::{Close, Receive, Send};
     let profile: &Profile = setting.profile();
     let buffered = profile.capacity != Capacity::Zero;
+    let (Ok(send), Ok(receive)) = (setting.quick_send(), setting.quick_receive()) else {
+        return Vec::new();
+    };
+    let (send, receive) = (Send(send), Receive(receive));
     let mut list = Vec::new();
     let mut add = |name, waiting, first: (Process, &[Step]), second: (Process, &[Step])| {
         let scripts = [(first.0, first.1.to_vec()), (second.0, second.1.to_vec())];
         list.push(Scenario { name, waiting, scripts });
     };
-    let try_send = Send(Nonblocking);
-    let try_receive = Receive(Nonblocking);
-    if profile.send.nonblocking && profile.receive.nonblocking {
-        add("send-receive", 0, (SENDER, &[try_send; 2]), (RECEIVER, &[try_receive; 2]));
-        if let Some(full) = setting.full() {
-            let name = "send-receive-full";
-            add(name, full, (SENDER, &[try_send]), (RECEIVER, &[try_receive; 2]));
-        }
+    add("send-receive", 0, (SENDER, &[send; 2]), (RECEIVER, &[receive; 2]));
+    if let Some(full) = setting.full() {
+        let name = "send-receive-full";
+        add(name, full, (SENDER, &[send]), (RECEIVER, &[receive; 2]));
     }
-    if profile.send.nonblocking && profile.senders == Holders::Many {
-        add("send-send", 0, (SENDER, &[try_send]), (SECOND, &[try_send]));
+    if profile.senders == Holders::Many {
+        add("send-send", 0, (SENDER, &[send]), (SECOND, &[send]));
     }
-    if profile.receive.nonblocking && profile.receivers == Holders::Many && buffered {
+    if profile.receivers == Holders::Many && buffered {
         let waiting = setting.capacity().min(2);
         // The second one takes all there is, so that a counter that wraps can come round.
-        let all = vec![try_receive; waiting as usize];
-        add("receive-receive", waiting, (RECEIVER, &[try_receive]), (SECOND, &all));
+        let all = vec![receive; waiting as usize];
+        add("receive-receive", waiting, (RECEIVER, &[receive]), (SECOND, &all));
     }
-    if profile.receive.blocking && profile.send.blocking {
-        let (receive, send) = (Receive(Blocking), Send(Blocking));
-        add("receive-waits", 0, (RECEIVER, &[receive]), (SENDER, &[send]));
-        if let Some(full) = setting.full() {
-            add("send-waits", full, (SENDER, &[send]), (RECEIVER, &[receive]));
-        }
+    let waits = Receive(Mode::Blocking);
+    if profile.receive.blocking {
+        let send = if profile.send.blocking { Send(Mode::Blocking) } else { send };
+        add("receive-waits", 0, (RECEIVER, &[waits]), (SENDER, &[send]));
+    }
+    if let (true, Some(full)) = (profile.send.blocking, setting.full()) {
+        let receive = if profile.receive.blocking { waits } else { receive };
+        add("send-waits", full, (SENDER, &[Send(Mode::Blocking)]), (RECEIVER, &[receive]));
     }
     if profile.receive.blocking && profile.sender_closed == Notice::Reported {
-        add("close-receive", 0, (SENDER, &[Close]), (RECEIVER, &[Receive(Blocking)]));
+        add("close-receive", 0, (SENDER, &[Close]), (RECEIVER, &[waits]));
     }
     list
 }

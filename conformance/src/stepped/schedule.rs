@@ -14,7 +14,7 @@ use ipc_model::{Mode, Process};
 use super::course::Way;
 use super::scenario::Scenario;
 use super::setting::{RECEIVER, SENDER, SHORT, Setting, role};
-use super::trace::Limits;
+use super::trace::{Ending, Limits, too_long};
 use super::tracer::Tracer;
 use super::world::{Ended, Progress, Setup, World};
 use super::{Extent, Gathered, Level, Sweep, Trouble};
@@ -192,7 +192,7 @@ impl<'t, 'p> Stage<'t, 'p> {
         let (senders, receivers) = plan.scenario.ends();
         for (processes, sends) in [(senders, true), (receivers, false)] {
             for process in processes {
-                world.join(role(process, sends))?;
+                world.join(role(process, sends)).map_err(Trouble::in_the_way)?;
             }
         }
         world.hand_over()?;
@@ -282,8 +282,12 @@ fn learn(
     let mut alone = false;
     while stage.has_more(process) {
         stage.open(process)?;
-        let limits = Limits { instructions: 20_000, pauses: 3, ..Limits::default() };
+        let limits = Limits { pauses: 3, ..Limits::default() };
         let (trace, progress) = stage.world.trace(process, limits)?;
+        if trace.end == Ending::TooLong && trace.pauses.len() < limits.pauses {
+            // What lies behind must not count as explored.
+            return Err(too_long(limits.instructions));
+        }
         let points = if kills { trace.crash_points() } else { trace.switch_points() };
         let wakes = trace.first_visible_call().map(|at| at + 1);
         for position in points {

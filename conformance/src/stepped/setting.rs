@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ipc_model::{
-    Addressing, Capacity, Ends, Message, Mode, Modes, Op, Process, ProcessSet, Profile,
+    Addressing, Capacity, Ends, Message, Mode, Modes, Notice, Op, Process, ProcessSet, Profile,
+    Size,
 };
 
 use super::Trouble;
@@ -27,6 +28,7 @@ const MESSAGES: u32 = 32;
 pub(super) struct Setting<'a> {
     pub(super) claim: &'a Claim,
     pub(super) place: Place,
+    profile: Profile,
 }
 
 /// The end that a process holds.
@@ -34,15 +36,40 @@ pub(super) fn role(process: Process, sends: bool) -> Role {
     Role { process, sends, receives: !sends }
 }
 
-impl Setting<'_> {
+impl<'a> Setting<'a> {
+    /// A link that says nothing about killed processes is held to what is least: that they are as
+    /// good as quiet. What comes of it is no verdict on the link, see [`Sweep::observed`].
+    ///
+    /// [`Sweep::observed`]: super::Sweep::observed
+    pub(super) fn new(claim: &'a Claim, place: Place) -> Self {
+        let mut profile = claim.profile;
+        if !crate::stepping::claims_deaths(claim) {
+            profile.sender_killed = Some(Notice::Silent);
+            profile.receiver_killed = Some(Notice::Silent);
+        }
+        Self { claim, place, profile }
+    }
+
     pub(super) fn profile(&self) -> &Profile {
-        &self.claim.profile
+        &self.profile
+    }
+
+    pub(super) fn claims_deaths(&self) -> bool {
+        crate::stepping::claims_deaths(self.claim)
+    }
+
+    /// How long a message is: short, since some links take a step for every byte.
+    fn size(&self) -> u32 {
+        match self.profile().size {
+            Size::Fixed(n) => n,
+            Size::UpTo(n) | Size::NonemptyUpTo(n) => n.min(16),
+        }
     }
 
     /// The worlds in which these processes hold ends.
     pub(super) fn setup(&self, senders: &[Process], receivers: &[Process]) -> Setup {
         let set = |processes: &[Process]| processes.iter().copied().collect::<ProcessSet>();
-        let size = self.profile().usual_size();
+        let size = self.size();
         let of = |p: &Process| {
             let process = *p;
             (0..MESSAGES).map(move |n| Message::new(process.0, n, size))
@@ -64,7 +91,7 @@ impl Setting<'_> {
         timeout: Duration,
     ) -> Call {
         let named = self.profile().addressing != Addressing::Mailbox;
-        let message = Message::new(from.0, sequence, self.profile().usual_size());
+        let message = Message::new(from.0, sequence, self.size());
         let op = Op::Send { link: 0, to: named.then_some(to), message, mode };
         Call::Op { op, timeout: timeout.as_nanos() as u64 }
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use nix::unistd::Pid;
 
 use super::control;
+use super::tracer::PERMISSION;
 
 /// One range of addresses that others see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +33,18 @@ impl Shared {
         let mut mappings: Vec<Mapping> = text.lines().filter_map(parse).collect();
         // Where the kernel finds the robust mutexes that the process holds when it dies: private
         // memory, and the only such that outlives its process in its effect.
-        mappings.extend(robust_list(pid));
+        mappings.extend(robust_list(pid)?);
         Ok(Self(mappings))
     }
 
     /// The mappings, without the robust list, which is of private memory.
     pub(super) fn mappings(&self) -> impl Iterator<Item = &Mapping> {
         self.0.iter().filter(|m| m.name != ROBUST_LIST)
+    }
+
+    /// Whether there is any.
+    pub(super) fn is_any(&self) -> bool {
+        self.mappings().next().is_some()
     }
 
     /// The mapping that holds any of these bytes.
@@ -60,7 +66,7 @@ fn parse(line: &str) -> Option<Mapping> {
     (rights.get(3) == Some(&b's') && !ours).then_some(Mapping { range, offset, name })
 }
 
-fn robust_list(pid: Pid) -> Option<Mapping> {
+fn robust_list(pid: Pid) -> Result<Option<Mapping>, String> {
     let mut head: u64 = 0;
     let mut length: usize = 0;
     let head_at: *mut u64 = &raw mut head;
@@ -68,8 +74,12 @@ fn robust_list(pid: Pid) -> Option<Mapping> {
     // SAFETY: both point to variables that live across the call, of the sizes it writes.
     let failed =
         unsafe { libc::syscall(libc::SYS_get_robust_list, pid.as_raw(), head_at, length_at) };
+    if failed != 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(format!("get_robust_list: {error}; {PERMISSION}"));
+    }
     let name = ROBUST_LIST.to_owned();
-    (failed == 0 && head != 0).then_some(Mapping { range: head..head + 24, offset: 0, name })
+    Ok((head != 0).then_some(Mapping { range: head..head + 24, offset: 0, name }))
 }
 
 /// Whether a system call can be seen by anybody but its caller.

@@ -1,6 +1,6 @@
 //! What came of killing one operation at every point, or of all schedules of one scenario.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ipc_model::{Counterexample, lanes};
@@ -42,6 +42,57 @@ pub struct Shown {
     pub replay: Result<Box<Stepped>, String>,
 }
 
+/// Of a sweep over every instruction: whether the points at which a death can be told apart would
+/// have shown as much.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reduced {
+    /// How many points those are.
+    pub points: usize,
+    /// What the processes were told after a kill at one of them.
+    pub outcomes: BTreeSet<String>,
+    /// What they were told only after a kill elsewhere: there must be nothing.
+    pub hidden: BTreeSet<String>,
+    /// Worlds that are not allowed: killed there, and killed elsewhere.
+    pub bad: (usize, usize),
+}
+
+impl Reduced {
+    pub(super) fn note(&mut self, words: &[String], allowed: bool, is_apart: bool) {
+        let words = words.join(", ");
+        if is_apart {
+            self.hidden.remove(&words);
+            self.outcomes.insert(words);
+            self.bad.0 += usize::from(!allowed);
+        } else {
+            if !self.outcomes.contains(&words) {
+                self.hidden.insert(words);
+            }
+            self.bad.1 += usize::from(!allowed);
+        }
+    }
+
+    /// Whether a verdict or an outcome is lost by leaving out all other instructions.
+    pub fn loses(&self) -> bool {
+        !self.hidden.is_empty() || (self.bad.0 == 0 && self.bad.1 > 0)
+    }
+}
+
+/// Names with all numbers in them as `#`, each once: numbers differ from world to world.
+pub(super) fn without_numbers(names: &[String]) -> Vec<String> {
+    let plain = |name: &String| {
+        let mut plain = String::new();
+        for c in name.chars() {
+            match c.is_ascii_digit() {
+                true if plain.ends_with('#') => {}
+                true => plain.push('#'),
+                false => plain.push(c),
+            }
+        }
+        plain
+    };
+    names.iter().map(plain).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// What came of it all.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sweep {
@@ -51,6 +102,9 @@ pub struct Sweep {
     pub state: String,
     /// Instructions of the operation.
     pub instructions: usize,
+    /// Whether it took more, which were not counted: it shares no memory, and from there on was
+    /// stopped at its system calls only.
+    pub uncounted: bool,
     /// Its reads of what others can write.
     pub reads: usize,
     /// Its writes to what others can see.
@@ -78,6 +132,16 @@ pub struct Sweep {
     pub odd_shown: Option<Vec<String>>,
     /// Why the role cannot be taken again even after an orderly end, so that it was not tried.
     pub rejoin: Option<String>,
+    /// What is there after all have ended and removed what one removes, even without a kill.
+    pub leaves: Vec<String>,
+    /// What there is besides, after a kill; and in how many worlds.
+    pub left: BTreeMap<String, usize>,
+    /// Whether the link promises nothing of what was swept, so that no outcome is a verdict.
+    pub observed: bool,
+    /// Why the worlds had no namespaces of their own; `None`: they had.
+    pub exposed: Option<String>,
+    /// Of a sweep over every instruction.
+    pub reduced: Option<Reduced>,
     /// How long each world took.
     pub times: Vec<Duration>,
     /// How long the whole took.
@@ -94,6 +158,35 @@ pub(super) struct Gathered {
 }
 
 impl Sweep {
+    /// Notes what a kill leaves behind that an orderly end does not.
+    pub(super) fn note_left(&mut self, ended: &mut Ended) {
+        for name in without_numbers(&ended.left) {
+            if !self.leaves.contains(&name) {
+                ended.words.push(format!("left behind: {name}"));
+                *self.left.entry(name).or_default() += 1;
+            }
+        }
+    }
+
+    /// What stands before the number of instructions.
+    pub fn about(&self) -> &'static str {
+        match (self.uncounted, self.exact) {
+            (true, _) => "more than ",
+            (false, true) => "",
+            (false, false) => "about ",
+        }
+    }
+
+    /// What is left behind, in words.
+    pub fn left_behind(&self) -> Option<String> {
+        let (name, worlds) = self.left.iter().max_by_key(|(_, worlds)| **worlds)?;
+        let more = match self.left.len() {
+            1 => String::new(),
+            n => format!(" and {} more", n - 1),
+        };
+        Some(format!("in {worlds} worlds of {} {name}{more} is left behind", self.times.len()))
+    }
+
     pub(super) fn note(&mut self, gathered: &mut Gathered, ended: Ended, finding: Finding) {
         *self.outcomes.entry(ended.words.join(", ")).or_default() += 1;
         let shorter = |known: Option<&Course>| known.is_none_or(|k| ended.course.size() < k.size());
@@ -128,7 +221,9 @@ impl Sweep {
     /// The verdict in one word, where all that was asked for had to be done.
     pub fn verdict(&self) -> &'static str {
         match &self.trouble {
-            _ if self.forbidden > 0 => "fail",
+            None if self.observed => "observed",
+            _ if !self.observed && (self.forbidden > 0 || !self.left.is_empty()) => "fail",
+            None if self.reduced.as_ref().is_some_and(Reduced::loses) => "inconclusive",
             Some(Trouble::Refused(_)) => "not-claimed",
             Some(Trouble::Broken(_) | Trouble::TooLong(_)) => "broken",
             Some(Trouble::Diverged(_)) => "inconclusive",

@@ -48,6 +48,9 @@ mod stepped {
     use super::*;
     use crate::stepped::{Sweep, Trouble};
 
+    /// What comes of killing processes of a link that claims nothing about it.
+    const OBSERVED: CellVerdict = CellVerdict::Observed;
+
     pub(super) fn decided(
         link: &str,
         rule: &Rule,
@@ -77,6 +80,10 @@ mod stepped {
         if let Some(sweep) = sweeps.iter().find(|s| s.forbidden > 0) {
             return forbidden(link, sweep, replays);
         }
+        if let Some((sweep, left)) = sweeps.iter().find_map(|s| Some((s, s.left_behind()?))) {
+            let why = format!("on {}: {left}, which is not so without a kill", sweep.state);
+            return plain(if sweep.observed { OBSERVED } else { CellVerdict::Fail }, &why);
+        }
         if let Some(why) = cut {
             return plain(CellVerdict::Inconclusive, why);
         }
@@ -91,7 +98,15 @@ mod stepped {
             return plain(CellVerdict::NotClaimed, &why);
         }
         let worlds: usize = kept.iter().map(|s| s.times.len()).sum();
-        let mut cell = plain(CellVerdict::Pass, &passed(&kept));
+        let (mut verdict, mut why) = (CellVerdict::Pass, passed(&kept));
+        if kept.iter().any(|s| s.observed) {
+            verdict = OBSERVED;
+            why = format!("it claims nothing about killed processes; {why}, none of them bad");
+        }
+        if let Some(exposed) = kept.iter().find_map(|s| s.exposed.as_ref()) {
+            why += &format!("; without namespaces of its own: {exposed}");
+        }
+        let mut cell = plain(verdict, &why);
         cell.evidence = u32::try_from(worlds).unwrap_or(u32::MAX);
         cell
     }
@@ -165,6 +180,14 @@ mod stepped {
         let mut cell = Cell::plain(link, &sweep.name, CellVerdict::Fail, "");
         let (bad, all) = (sweep.forbidden, sweep.times.len());
         cell.why = format!("on {}: {bad} worlds of {all} break the model", sweep.state);
+        if sweep.observed {
+            cell.verdict = OBSERVED;
+            cell.why = format!(
+                "it claims nothing about killed processes; were they as good as quiet, {bad} \
+                 worlds of {all} on {} would break the model",
+                sweep.state
+            );
+        }
         if let Some(shown) = &sweep.shown {
             cell.why += &format!("; the shortest {}: {}", shown.rule, shown.says);
             let told = shown.narrative.join("\n");
@@ -193,7 +216,7 @@ mod stepped {
             .filter_map(|(operation, state)| {
                 let name = format!("crash.{operation}.every-instruction");
                 let sweep = sweeps.iter().find(|s| s.name == name && s.state == state)?;
-                let about = if sweep.exact { "" } else { "about " };
+                let about = sweep.about();
                 (sweep.instructions > 0).then(|| {
                     format!(
                         "{operation}: {about}{} instructions, {} shared reads, {} shared writes, \

@@ -179,12 +179,12 @@ macro_rules! by_loan {
         /// A place in shared memory to write a message into, and to send it from. Dropping it
         /// sends nothing.
         pub struct Loan<'a>(
-            crate::links::loans::Lent<'a, crate::shm::object::Mapping<Control>, Tail>,
+            crate::links::loans::Lent<'a, crate::shm::mapping::Mapping<Control>, Tail>,
         );
 
         /// A message where it is in shared memory. Dropping it gives the place back.
         pub struct Borrow<'a>(
-            crate::links::loans::Held<'a, crate::shm::object::Mapping<Control>, Head>,
+            crate::links::loans::Held<'a, crate::shm::mapping::Mapping<Control>, Head>,
         );
 
         impl Sender {

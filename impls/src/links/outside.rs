@@ -68,10 +68,10 @@ macro_rules! outside {
         }
 
         #[doc = concat!("A sending end of a [`", stringify!($Link), "`].")]
-        pub struct Sender(Sending<crate::shm::object::Mapping<Control>>);
+        pub struct Sender(Sending<crate::shm::mapping::Mapping<Control>>);
 
         #[doc = concat!("A receiving end of a [`", stringify!($Link), "`].")]
-        pub struct Receiver(Receiving<crate::shm::object::Mapping<Control>>);
+        pub struct Receiver(Receiving<crate::shm::mapping::Mapping<Control>>);
 
         impl Sender {
             /// Whether a receiver is there. Asks the kernel, so it costs a system call.

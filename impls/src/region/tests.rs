@@ -92,3 +92,39 @@ fn a_region_of_another_length_is_refused() {
     Region::<Table>::unlink(&name).unwrap();
     assert!(matches!(refused, OpenError::OtherLayout { .. }), "{refused}");
 }
+
+#[test]
+fn a_view_reads_what_others_store_and_can_store_nothing() {
+    let region = Region::<Table>::anonymous().unwrap();
+    let (own, view) = (region.attach().unwrap(), region.reading().unwrap());
+    assert_eq!(view.load(|table| &table.rows[9]), 0.0);
+    own.rows[9].store(2.5);
+    assert_eq!(view.load(|table| &table.rows[9]), 2.5);
+    // What the closure stores goes to a plan of the region, and not to the region.
+    let seen = view.load(|table| {
+        table.rows[9].store(7.0);
+        &table.rows[9]
+    });
+    assert_eq!((seen, own.rows[9].load()), (2.5, 2.5));
+}
+
+#[test]
+#[should_panic(expected = "outside of the region")]
+fn a_view_refuses_a_place_that_is_not_the_regions() {
+    let view = Region::<Table>::anonymous().unwrap().reading().unwrap();
+    let other = Box::leak(Box::new([const { 0u8 }; 8]));
+    // SAFETY: any bytes are a valid place, and nobody else uses these.
+    let other: &'static Place<u8> = unsafe { &*std::ptr::from_ref(&other[0]).cast() };
+    view.load(|_| other);
+}
+
+#[test]
+fn a_region_is_opened_or_made_by_name() {
+    let name = format!("ipc-impls-region-{}", std::process::id());
+    let one = Region::<Table>::open_or_create(&name).unwrap().attach().unwrap();
+    let other = Region::<Table>::open_or_create(&name).unwrap().attach().unwrap();
+    let view = Region::<Table>::view(&name).unwrap();
+    Region::<Table>::unlink(&name).unwrap();
+    one.rows[0].store(1.0);
+    assert_eq!((other.rows[0].load(), view.load(|table| &table.rows[0])), (1.0, 1.0));
+}

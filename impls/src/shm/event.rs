@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
-use crate::sync::{Futex, Woken, fence, hint, spins};
+use crate::sync::{Futex, Woken, fence, heavy_fence, hint, light_fence, spins};
 use crate::sys;
 
 /// A sleeper looks this often whether the peer it waits for is still alive.
@@ -41,13 +41,21 @@ impl Deadline {
 
 /// Something that happens again and again, and that ends can sleep for.
 ///
-/// The word's lowest bit says that somebody may be asleep. The bits above count the calls, so
-/// that a sleeper on its way to the kernel notices a call that it would otherwise sleep through.
-/// A call wakes everybody: one sleeper woken alone could die before passing it on.
+/// The word's lowest bit says that somebody may be asleep, the next that a sleeper relies on the
+/// callers' own fences. The bits above count the calls, so that a sleeper on its way to the kernel
+/// notices a call that it would otherwise sleep through. A call wakes everybody: one sleeper woken
+/// alone could die before passing it on.
+///
+/// Between publishing and looking for sleepers a caller needs a fence, and so does a sleeper between
+/// saying so and looking once more. Messages are many and sleeps are few, so the sleeper pays for
+/// both: its heavy fence runs on every CPU, in every process that holds such an end. Whoever
+/// cannot have that from the kernel fences itself, and asks the callers to do so.
 #[derive(Default)]
 pub(crate) struct Event(Futex);
 
 const ASLEEP: u32 = 1;
+const FENCED: u32 = 2;
+const CALLED: u32 = 4;
 
 impl Event {
     /// Says that the caller is about to sleep, unless what it looks at next has changed.
@@ -56,6 +64,12 @@ impl Event {
         // sync: doze. Pairs with the fence in `call`: either we see there what was published, or
         // the caller sees here that we are about to sleep. Both are loads after a store, which
         // nothing weaker keeps in order.
+        if heavy_fence() {
+            return armed;
+        }
+        let armed = self.0.word().fetch_or(ASLEEP | FENCED, Relaxed) | ASLEEP | FENCED;
+        // sync: doze. Pairs with the fence in `look_closer`. A caller that had looked before it
+        // could see `FENCED` is the exception: what it published is seen after a slice.
         fence(SeqCst);
         armed
     }
@@ -64,20 +78,29 @@ impl Event {
     #[inline]
     pub(crate) fn call(&self) {
         // sync: doze. Pairs with the fence in `arm`.
-        fence(SeqCst);
+        light_fence();
         let seen = self.0.word().load(Relaxed);
-        if seen & ASLEEP != 0 {
-            self.rouse(seen);
+        if seen & (ASLEEP | FENCED) != 0 {
+            self.look_closer(seen);
         }
     }
 
     #[cold]
-    fn rouse(&self, seen: u32) {
-        // Adding one takes the bit down and counts the call. If the exchange fails, another
-        // caller woke everybody that `seen` spoke of, and whoever lay down since has seen what
-        // we published: their fence came after ours, or we had seen their bit.
+    fn look_closer(&self, mut seen: u32) {
+        if seen & FENCED != 0 {
+            // sync: doze. Pairs with the second fence in `arm`.
+            fence(SeqCst);
+            seen = self.0.word().load(Relaxed);
+        }
+        if seen & ASLEEP == 0 {
+            return;
+        }
+        // This takes the bit down and counts the call. If the exchange fails, another caller woke
+        // everybody that `seen` spoke of, and whoever lay down since has seen what we published:
+        // their fence came after ours, or we had seen their bit.
         let word = self.0.word();
-        if word.compare_exchange(seen, seen.wrapping_add(1), Relaxed, Relaxed).is_ok() {
+        let next = (seen & !ASLEEP).wrapping_add(CALLED);
+        if word.compare_exchange(seen, next, Relaxed, Relaxed).is_ok() {
             self.0.wake_all();
         }
     }
@@ -120,10 +143,9 @@ impl Event {
             hint::spin_loop();
         }
         self.0.begin();
-        let mut look = Look::Glance;
         loop {
             let armed = self.arm();
-            if let Some(done) = attempt(look) {
+            if let Some(done) = attempt(Look::Glance) {
                 return Some(done);
             }
             let now = sys::now();
@@ -133,10 +155,14 @@ impl Event {
                 Some(deadline) => deadline.min(slice),
                 None => slice,
             };
-            look = match self.0.wait(armed, until) {
+            let look = match self.0.wait(armed, until) {
                 Woken::Perhaps => Look::Glance,
                 Woken::Late => Look::Thorough,
             };
+            // Whoever was woken seldom sleeps again, so it does not pay for that yet.
+            if let Some(done) = attempt(look) {
+                return Some(done);
+            }
         }
     }
 
@@ -176,7 +202,7 @@ impl Patience {
     #[cold]
     fn due(&mut self) -> Look {
         self.refusals = 0;
-        let now = sys::now();
+        let now = sys::lately();
         if now.saturating_sub(self.asked) < SLICE {
             return Look::Glance;
         }

@@ -3,30 +3,20 @@
 //! It begins with 128 bytes that say what it is (see `Shape`), written once, read with `pread`
 //! into private memory and never looked at again, so that nobody can change them under us. Then
 //! come the atomics that the ends share, then the slots.
-//!
-//! **Truncation.** A nameless object is sealed: nobody can shrink it. The kernel offers no seal
-//! for an object with a name. We check its length when we attach, and if another process cuts it
-//! off later, a SIGBUS handler has us survive: the verbs answer `Corrupt(Truncated)`. The handler
-//! is installed with the first end on an unsealed object and hands on whatever is not ours.
 
 use std::fs::File;
-use std::marker::PhantomData;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::ptr::NonNull;
-use std::sync::atomic::AtomicU8;
 use std::time::Duration;
 
-use memmap2::MmapRaw;
 use nix::errno::Errno;
 
+use super::Memory;
 pub use super::error::{AttachError, CreateError, OpenError, OpenOrCreateError, UnlinkError};
+use super::mapping::{Mapping, Reading};
 use super::name::Name;
 use super::roster::{Role, Roster, Seat};
-use super::{Memory, Short};
 use crate::links::Size;
-use crate::sync::{AtomicU64, SEATS};
-use crate::sys::bus::Watch;
+use crate::sync::SEATS;
 use crate::sys::{self, Fault, Opening};
 
 /// Seats for each role on a link by loan; each has a buffer of its own.
@@ -35,9 +25,9 @@ pub(crate) const LOAN_SEATS: usize = if SEATS < 8 { SEATS } else { 8 };
 pub(super) const LARGEST_LOAN_CAPACITY: usize = 1 << 23;
 const MAGIC: [u8; 8] = *b"ipc-link";
 /// Changes with every change of the layout.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 pub(crate) const HEADER: usize = 128;
-const MARK: usize = size_of::<u64>();
+pub(super) const MARK: usize = size_of::<u64>();
 /// Capacities stay below the number after which the stamps in the marks repeat.
 pub(super) const LARGEST_CAPACITY: usize = 1 << 30;
 /// How long to wait for a creator that is between two steps.
@@ -113,7 +103,7 @@ impl Shape {
     }
 
     /// From one slot to the next.
-    fn stride(&self) -> Option<usize> {
+    pub(super) fn stride(&self) -> Option<usize> {
         self.size.longest().checked_next_multiple_of(MARK)?.checked_add(MARK)
     }
 
@@ -127,7 +117,7 @@ impl Shape {
     }
 
     /// Length of the object. `None` if there is no such number.
-    fn bytes<C>(&self) -> Option<u64> {
+    pub(super) fn bytes<C>(&self) -> Option<u64> {
         // A length that a message's mark has no room for is refused as too long here.
         u32::try_from(self.size.longest()).ok()?;
         let slots = self.stride()?.checked_mul(self.slots())?;
@@ -243,8 +233,20 @@ impl Object {
     }
 
     pub(crate) fn open<C: Control>(name: &str, kind: Kind) -> Result<Object, OpenError> {
+        Object::find::<C>(name, kind, Opening::Existing)
+    }
+
+    /// As [`Object::open`], where permission to read is enough.
+    pub(crate) fn open_for_reading<C: Control>(
+        name: &str,
+        kind: Kind,
+    ) -> Result<Object, OpenError> {
+        Object::find::<C>(name, kind, Opening::Reading)
+    }
+
+    fn find<C>(name: &str, kind: Kind, opening: Opening) -> Result<Object, OpenError> {
         let name = Name::new(name)?;
-        let file = match sys::shm_open(name.as_c(), Opening::Existing) {
+        let file = match sys::shm_open(name.as_c(), opening) {
             Ok(file) => file,
             Err(Errno::ENOENT) => return Err(OpenError::NotFound(name)),
             Err(Errno::EACCES | Errno::EPERM) => return Err(OpenError::Denied(name)),
@@ -254,10 +256,16 @@ impl Object {
         // A creator takes the lock only after the name is there. Between the two the object is
         // empty and unlocked, which is over in no time, unless the creator was killed there.
         let patience = sys::now() + CREATION;
+        // Who may not write may not lock, and reads what the creator writes last.
+        let locks = opening != Opening::Reading;
         loop {
-            lock_making(&file)?;
+            if locks {
+                lock_making(&file)?;
+            }
             let read = Object::from_file::<C>(&file, kind, &text);
-            sys::unlock_byte(&file, MAKING).map_err(Fault::of("fcntl"))?;
+            if locks {
+                sys::unlock_byte(&file, MAKING).map_err(Fault::of("fcntl"))?;
+            }
             match read {
                 Err(OpenError::Unfinished(_)) if sys::now() < patience => pause(),
                 read => return read.map(|shape| Object { file, shape }),
@@ -343,6 +351,11 @@ impl Object {
         Ok(shape)
     }
 
+    /// Maps the object for one who only reads: it takes no seat, so nobody waits for it.
+    pub(crate) fn read<C: Control>(&self) -> Result<Reading, Fault> {
+        Reading::new::<C>(&self.file, self.shape)
+    }
+
     /// Maps the object for one end and takes a seat among `seats` for it.
     pub(crate) fn attach<C: Control>(
         &self,
@@ -360,136 +373,7 @@ impl Object {
     }
 }
 
-/// The memory of a link, mapped for one end.
-///
-/// Invariants:
-/// * M1: `base` is the beginning of `map`, page-aligned and mapped for reading and writing as
-///   long as `self` lives; `map` is as long as the shape says.
-/// * M2: the `C` at `HEADER` and the marks are only ever read and written as atomics.
-/// * M3: no reference to the bytes of a slot is made, because another process may change them.
-pub(crate) struct Mapping<C> {
-    base: NonNull<u8>,
-    slots: NonNull<u8>,
-    stride: usize,
-    shape: Shape,
-    file: File,
-    /// There if the object is not sealed. Before the map, so that it is dropped before.
-    watch: Option<Watch>,
-    /// Keeps the memory mapped.
-    _map: MmapRaw,
-    control: PhantomData<C>,
-}
-
-// SAFETY: the mapping is no thread's own, and all access to it is by atomics or by the rules of
-// `Memory::fill` and `Memory::copy`.
-unsafe impl<C: Control> Send for Mapping<C> {}
-
-impl<C: Control> Mapping<C> {
-    fn new(file: File, shape: Shape) -> Result<Mapping<C>, Fault> {
-        let nomem = Fault { call: "mmap", errno: Errno::ENOMEM };
-        let (Some(bytes), Some(stride)) = (shape.bytes::<C>(), shape.stride()) else {
-            return Err(nomem);
-        };
-        let bytes = usize::try_from(bytes).map_err(|_| nomem)?;
-        let map = sys::map(&file, bytes)?;
-        let base = NonNull::new(map.as_mut_ptr()).ok_or(nomem)?;
-        // SAFETY: `Shape::bytes` counts the header and `C`, so this is inside the map (M1).
-        let slots = unsafe { base.add(HEADER + size_of::<C>()) };
-        let sealed = sys::is_sealed(&file);
-        let watch = (!sealed).then(|| Watch::over(base.as_ptr(), bytes)).transpose()?;
-        Ok(Mapping { base, slots, stride, shape, file, watch, _map: map, control: PhantomData })
-    }
-
-    /// The beginning of a slot's message. As atomics, because other processes may write there.
-    pub(crate) fn bytes(&self, slot: usize, length: usize) -> &[AtomicU8] {
-        assert!(slot < self.shape.slots() && length <= self.shape.size.longest());
-        // SAFETY: behind the mark is room for the longest message.
-        let bytes = unsafe { self.slot(slot).add(MARK) };
-        // SAFETY: inside the map (M1), which lives as long as the result, and atomics may change
-        // under us (M3).
-        unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<AtomicU8>(), length) }
-    }
-
-    /// The pages of the object that these slots touch, or those that are theirs alone.
-    fn pages(&self, slots: Range<usize>, touched: bool) -> Range<u64> {
-        let page = sys::page();
-        let first = HEADER + size_of::<C>();
-        let (start, end) = (first + slots.start * self.stride, first + slots.end * self.stride);
-        let (start, end) = match touched {
-            true => (start / page * page, end.next_multiple_of(page)),
-            false => (start.next_multiple_of(page), end / page * page),
-        };
-        start as u64..end as u64
-    }
-
-    #[inline]
-    fn slot(&self, slot: usize) -> NonNull<u8> {
-        debug_assert!(slot < self.shape.slots());
-        // SAFETY: `slot` is below the number of slots, so this is inside the map (M1).
-        unsafe { self.slots.add(slot * self.stride) }
-    }
-}
-
-impl<C: Control> Memory<C> for Mapping<C> {
-    #[inline]
-    fn control(&self) -> &C {
-        // SAFETY: inside the map (M1).
-        let control = unsafe { self.base.add(HEADER) };
-        // SAFETY: `C` is all atomics, of which zeroes or anything else is a valid value, and
-        // nobody uses these bytes otherwise (M2). HEADER is a multiple of its alignment.
-        unsafe { control.cast::<C>().as_ref() }
-    }
-
-    #[inline]
-    fn mark(&self, slot: usize) -> &AtomicU64 {
-        // SAFETY: a slot begins with its mark, used only as an atomic (M2), at a multiple of 8.
-        unsafe { self.slot(slot).cast::<AtomicU64>().as_ref() }
-    }
-
-    #[inline]
-    unsafe fn fill(&self, slot: usize, at: usize, bytes: &[u8]) {
-        debug_assert!(at + bytes.len() <= self.shape.size.longest());
-        // SAFETY: behind the mark is room for the longest message, and the caller keeps to that.
-        let place = unsafe { self.slot(slot).add(MARK + at) };
-        // SAFETY: as above; and `bytes` is private memory, so the two do not overlap. Only a
-        // hostile process touches the place now, and whatever it writes are bytes (M3).
-        unsafe { place.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-    }
-
-    #[inline]
-    unsafe fn copy(&self, slot: usize, at: usize, buffer: &mut [u8]) {
-        debug_assert!(at + buffer.len() <= self.shape.size.longest());
-        // SAFETY: behind the mark is room for the longest message, and the caller keeps to that.
-        let place = unsafe { self.slot(slot).add(MARK + at) };
-        // SAFETY: as in `fill`, the other way round.
-        unsafe { place.as_ptr().copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len()) };
-    }
-
-    fn commit(&self, slots: Range<usize>) -> Result<(), Short> {
-        let range = self.pages(slots, true);
-        let bytes = range.end - range.start;
-        sys::allocate_range(&self.file, range).map_err(|_| Short { bytes })
-    }
-
-    fn give_back(&self, slots: Range<usize>) {
-        let range = self.pages(slots, false);
-        if range.start < range.end {
-            // If the kernel keeps the memory, the link has what it had before.
-            let _ = sys::punch(&self.file, range);
-        }
-    }
-
-    #[inline]
-    fn is_cut(&self) -> bool {
-        self.watch.as_ref().is_some_and(Watch::is_cut)
-    }
-
-    fn is_held(&self, seat: usize) -> bool {
-        sys::is_byte_locked(&self.file, seat_byte(seat))
-    }
-}
-
-fn seat_byte(index: usize) -> u16 {
+pub(super) fn seat_byte(index: usize) -> u16 {
     // Seats are few; see `SEATS`.
     MAKING + 1 + index as u16
 }

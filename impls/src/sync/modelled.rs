@@ -75,6 +75,18 @@ pub(crate) fn fence(order: Ordering) {
     loom::sync::atomic::fence(order);
 }
 
+pub(crate) fn prepare_fences() {}
+
+/// Loom knows no fence that acts on other threads, so each acts for itself.
+pub(crate) fn light_fence() {
+    fence(Ordering::SeqCst);
+}
+
+pub(crate) fn heavy_fence() -> bool {
+    fence(Ordering::SeqCst);
+    true
+}
+
 macro_rules! stepping {
     ($name:ident, $word:ty) => {
         #[derive(Default)]

@@ -1,6 +1,8 @@
 //! The machine's own atomics, and the kernel's futex.
 
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, compiler_fence};
 use std::time::Duration;
 
 pub(crate) use std::hint;
@@ -32,6 +34,33 @@ pub(crate) fn is_stopped() -> bool {
 pub(crate) fn spins() -> u32 {
     static SPINS: OnceLock<u32> = OnceLock::new();
     *SPINS.get_or_init(|| if sys::cpus() > 1 { 1000 } else { 0 })
+}
+
+/// Whether the heavy fences of other processes reach this one. A child has it from its parent, as
+/// the kernel's note of it; a new program begins without either.
+static REACHED: AtomicBool = AtomicBool::new(false);
+
+/// Lets the heavy fences of other processes reach this one, if the kernel can do that. To be called
+/// before any end is used.
+pub(crate) fn prepare_fences() {
+    if !REACHED.load(Relaxed) && sys::join_heavy_fences() {
+        REACHED.store(true, Relaxed);
+    }
+}
+
+/// As `fence(SeqCst)`, against a [`heavy_fence`] only: the processor does nothing for it.
+#[inline]
+pub(crate) fn light_fence() {
+    match REACHED.load(Relaxed) {
+        true => compiler_fence(SeqCst),
+        false => fence(SeqCst),
+    }
+}
+
+/// As `fence(SeqCst)` here and in every process that is prepared. `false`: the kernel cannot do it,
+/// and nothing was done.
+pub(crate) fn heavy_fence() -> bool {
+    sys::heavy_fence()
 }
 
 /// A word in shared memory on which processes can sleep.

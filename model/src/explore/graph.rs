@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Explorer, Label, Limit, Node};
+use super::{Label, Limit, Node, Space, Visit, walk};
 use crate::op::Process;
 use crate::scenario::Scenario;
 use crate::spec::Spec;
@@ -13,8 +13,8 @@ use crate::state::Call;
 pub fn dot(spec: &Spec, scenario: &Scenario, limit: Limit) -> String {
     let mut edges = String::new();
     let mut nodes: Vec<(String, bool)> = Vec::new();
-    let explorer = Explorer { spec, scenario, limit };
-    explorer.explore(|from, label, to| {
+    walk(&Space::new(spec, scenario, limit.reduced), limit, |step| {
+        let Visit::Edge(from, label, to) = step else { return };
         let known = nodes.len().max(from.0 + 1).max(to.0 + 1);
         nodes.resize(known, (String::new(), true));
         nodes[from.0] = (describe(from.1), false);

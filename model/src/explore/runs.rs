@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Explorer, Label, Limit, Node, Outcome, outcome};
+use super::{Label, Limit, Node, Outcome, Space, Visit, walk};
 use crate::history::{History, Operation};
 use crate::op::{Op, Process, Ret};
 use crate::scenario::{Scenario, Step};
@@ -33,16 +33,17 @@ struct Reached {
 /// would have recorded, one moment a transition.
 pub fn runs(spec: &Spec, scenario: &Scenario, limit: Limit) -> BTreeMap<Outcome, History> {
     let mut reached: Vec<Reached> = Vec::new();
-    let explorer = Explorer { spec, scenario, limit };
-    explorer.explore(|from, label, to| {
+    let space = Space::new(spec, scenario, limit.reduced);
+    walk(&space, limit, |step| {
+        let Visit::Edge(from, label, to) = step else { return };
         if reached.is_empty() {
-            let outcome = outcome(from.1);
+            let outcome = space.outcome(from.1);
             reached.push(Reached { from: 0, seen: Seen::Nothing, outcome, leads_on: true });
         }
         reached[from.0].leads_on = true;
         if to.0 == reached.len() {
             let seen = seen(scenario, from.1, label, to.1);
-            let outcome = outcome(to.1);
+            let outcome = space.outcome(to.1);
             reached.push(Reached { from: from.0, seen, outcome, leads_on: false });
         }
     });

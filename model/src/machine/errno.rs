@@ -28,6 +28,12 @@ pub enum Errno {
     /// The call would have to wait.
     #[serde(rename = "EAGAIN")]
     Again,
+    /// Somebody has what only one can have.
+    #[serde(rename = "EBUSY")]
+    Busy,
+    /// The deadline has passed.
+    #[serde(rename = "ETIMEDOUT")]
+    Expired,
 }
 
 impl fmt::Display for Errno {
@@ -40,6 +46,8 @@ impl fmt::Display for Errno {
             Errno::Invalid => "EINVAL",
             Errno::NameTooLong => "ENAMETOOLONG",
             Errno::Again => "EAGAIN",
+            Errno::Busy => "EBUSY",
+            Errno::Expired => "ETIMEDOUT",
         })
     }
 }

@@ -61,6 +61,20 @@ pub struct Namespace {
     pub odd_names: OddNames,
     /// What it does with a create of a name whose last bearer has been unlinked and is still held.
     pub recreation: Recreation,
+    /// How many messages may rest in a mailbox (`mq_maxmsg`).
+    pub places: u16,
+    /// Which close takes a registration for notification back.
+    pub withdrawal: Withdrawal,
+}
+
+/// Which `mq_close` takes a process's registration for notification back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Withdrawal {
+    /// That of the handle through which it was made, as POSIX says.
+    OfItsHandle,
+    /// That of any handle of the process to the mailbox, as Linux does.
+    OfAnyHandle,
 }
 
 /// What a system does with a name that is not one slash and something without a slash.
@@ -85,9 +99,15 @@ pub enum Recreation {
 }
 
 impl Default for Namespace {
-    /// Names of 255 bytes, and what POSIX promises of message queues.
+    /// Names of 255 bytes, ten messages, and what POSIX promises of message queues.
     fn default() -> Self {
-        Self { longest: 255, odd_names: OddNames::Unspecified, recreation: Recreation::MayFail }
+        Self {
+            longest: 255,
+            odd_names: OddNames::Unspecified,
+            recreation: Recreation::MayFail,
+            places: 10,
+            withdrawal: Withdrawal::OfItsHandle,
+        }
     }
 }
 
@@ -95,7 +115,8 @@ impl Machine for Namespace {
     type Op = Op;
     type Ret = Ret;
     type State = State;
-    type Progress = ();
+    /// Whether the call waits.
+    type Progress = bool;
 
     fn rules() -> &'static [NameRule] {
         rules::all()
@@ -106,11 +127,11 @@ impl Machine for Namespace {
         State { holders: users.iter().map(holder).collect(), ..State::default() }
     }
 
-    fn parts(&self, _: &State, _: Process, _: &Op, (): &(), _: bool) -> Vec<usize> {
+    fn parts(&self, _: &State, _: Process, _: &Op, _: &bool, _: bool) -> Vec<usize> {
         vec![0]
     }
 
-    fn kill(&self, state: &mut State, process: Process, _: Option<(&Op, &())>) {
+    fn kill(&self, state: &mut State, process: Process, _: Option<(&Op, &bool)>) {
         state.release(process);
     }
 

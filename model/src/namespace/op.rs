@@ -62,6 +62,23 @@ pub enum Op {
         /// Out of the mailbox behind this handle.
         handle: u8,
     },
+    /// `mq_timedreceive`: as a take, but where there is nothing it waits a little.
+    Wait {
+        /// Out of the mailbox behind this handle.
+        handle: u8,
+    },
+    /// `mq_notify`: asks to be told, once, when a message arrives at the empty mailbox.
+    Notify {
+        /// The mailbox behind this handle.
+        handle: u8,
+    },
+    /// `mq_notify` with no notification: takes that back.
+    Forget {
+        /// The mailbox behind this handle.
+        handle: u8,
+    },
+    /// Counts the notifications that have come since it was asked last.
+    Look,
     /// `mq_close`.
     Close {
         /// Which.
@@ -94,6 +111,10 @@ impl fmt::Display for Op {
             }
             Op::Put { handle, value } => write!(f, "put h{handle} {value}"),
             Op::Take { handle } => write!(f, "take h{handle}"),
+            Op::Wait { handle } => write!(f, "wait h{handle}"),
+            Op::Notify { handle } => write!(f, "notify h{handle}"),
+            Op::Forget { handle } => write!(f, "forget h{handle}"),
+            Op::Look => f.write_str("look"),
             Op::Close { handle } => write!(f, "close h{handle}"),
             Op::Unlink { name } => write!(f, "unlink {name:?}"),
             Op::Exit => f.write_str("exit"),
@@ -109,6 +130,8 @@ pub enum Ret {
     Done,
     /// This message was taken out.
     Taken(u32),
+    /// So many notifications have come.
+    Notified(u32),
     /// The call had no effect.
     Refused(Errno),
 }
@@ -118,6 +141,7 @@ impl fmt::Display for Ret {
         match self {
             Ret::Done => f.write_str("ok"),
             Ret::Taken(value) => write!(f, "{value}"),
+            Ret::Notified(times) => write!(f, "notified {times} times"),
             Ret::Refused(errno) => write!(f, "{errno}"),
         }
     }

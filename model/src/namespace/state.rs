@@ -17,6 +17,12 @@ pub struct Mailbox {
     pub born: String,
     /// What rests in it, oldest first.
     pub content: Vec<u32>,
+    /// Who is to be told when a message arrives, and through which handle it asked for that.
+    pub registered: Option<(Process, u8)>,
+    /// Who waits for a message, the longest first.
+    pub waiting: Vec<Process>,
+    /// Messages on their way to somebody that waited.
+    pub handed: Vec<(Process, u32)>,
 }
 
 /// An open mailbox.
@@ -35,6 +41,8 @@ pub struct Holder {
     pub user: User,
     /// By slot.
     pub handles: BTreeMap<u8, Handle>,
+    /// Notifications that have come since it looked last.
+    pub notices: u32,
 }
 
 /// A state of the naming model.
@@ -86,7 +94,8 @@ impl State {
 
     /// Brings a new mailbox into being, with nothing in it, under a name.
     pub fn create(&mut self, name: &str, owner: User, mode: u16) -> usize {
-        let mailbox = Some(Mailbox { owner, mode, born: name.to_owned(), content: vec![] });
+        let born = name.to_owned();
+        let mailbox = Some(Mailbox { owner, mode, born, ..Mailbox::default() });
         let place = match self.mailboxes.iter().position(Option::is_none) {
             Some(free) => {
                 self.mailboxes[free] = mailbox;
@@ -104,6 +113,11 @@ impl State {
     /// The process lets go of all that it holds.
     pub fn release(&mut self, process: Process) {
         self.holder_mut(process).handles.clear();
+        for mailbox in self.mailboxes.iter_mut().flatten() {
+            mailbox.registered = mailbox.registered.filter(|(p, _)| *p != process);
+            mailbox.waiting.retain(|p| *p != process);
+            mailbox.handed.retain(|(p, _)| *p != process);
+        }
         self.collect();
     }
 

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use async_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
 use ipc_conformance::adapter::{
-    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Observer, Place, Supply,
 };
 use ipc_conformance::calls::{Receives, Sends, capacity};
 use ipc_conformance::futures::Futures;
+use ipc_conformance::values::Values;
+use ipc_conformance::{carries_like_std, observing};
 use ipc_model::{Capacity, Modes, Profile};
 
 struct AsyncChannel;
@@ -31,6 +33,10 @@ impl Adapter for AsyncChannel {
                 .documented("crate docs: closed once all senders or all receivers are dropped")
                 .documented("crate docs: what remains can still be received after that")
                 .documented("unbounded, force_send, examples: received in the order sent")
+                .observers([Observer::Len, Observer::IsEmpty, Observer::IsFull, Observer::Capacity])
+                .documented("Sender and Receiver: len, is_empty, is_full, capacity")
+                .values()
+                .any_length()
         };
         let bounded = |link: &str, capacity| {
             claim(link, capacity)
@@ -47,18 +53,16 @@ impl Adapter for AsyncChannel {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (tx, rx) = match capacity(link)? {
-            None => unbounded(),
-            Some(n) => bounded(n),
-        };
+        let (tx, rx) = channel(link)?;
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
     }
 
+    fn values(&self, link: &str) -> Option<Box<dyn Values>> {
+        carries_like_std!(channel(link).ok()?).boxed()
+    }
+
     fn futures(&self, link: &str) -> Result<Futures, Failure> {
-        let (tx, rx) = match capacity(link)? {
-            None => unbounded(),
-            Some(n) => bounded(n),
-        };
+        let (tx, rx) = channel(link)?;
         let send =
             async |tx: &mut Sender<_>, bytes| tx.send(bytes).await.map_err(|_| Failure::Closed);
         let receive = async |rx: &mut Receiver<_>| rx.recv().await.map_err(|_| Failure::Closed);
@@ -67,8 +71,13 @@ impl Adapter for AsyncChannel {
     }
 }
 
+fn channel<T>(link: &str) -> Result<(Sender<T>, Receiver<T>), Failure> {
+    Ok(capacity(link)?.map_or_else(unbounded, bounded))
+}
+
 fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
     Sends::through(end)
+        .observing(observing!(len, is_empty, is_full, capacity))
         .blocking(|end, bytes| end.send_blocking(bytes.into()).map_err(|_| Failure::Closed))
         .nonblocking(|end, bytes| {
             end.try_send(bytes.into()).map_err(|e| match e {
@@ -80,6 +89,7 @@ fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
 
 fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
     Receives::through(end)
+        .observing(observing!(len, is_empty, is_full, capacity))
         .blocking(|end| end.recv_blocking().map_err(|_| Failure::Closed))
         .nonblocking(|end| {
             end.try_recv().map_err(|e| match e {

@@ -7,7 +7,7 @@ use ipc_conformance::adapter::{
     Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role, ends,
 };
 use ipc_conformance::calls::{Receives, Sends};
-use ipc_model::{Capacity, Modes, Notice, Profile};
+use ipc_model::{Capacity, Holders, Modes, Notice, Profile};
 
 /// The largest message that scenarios send where they do not ask for a refusal.
 const LARGEST: usize = 64 * 1024;
@@ -34,15 +34,18 @@ impl Adapter for Cloudtoid {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let profile = Profile {
-            capacity: Capacity::AtLeast(2),
-            send: Modes { blocking: false, nonblocking: true, timed: false },
-            sender_closed: Notice::Silent,
-            receiver_closed: Notice::Silent,
-            ..Profile::default()
-        };
-        vec![
-            Claim::between_processes("queue", profile)
+        let claim = |link: &str, holders, receive| {
+            let profile = Profile {
+                capacity: Capacity::AtLeast(2),
+                senders: holders,
+                receivers: holders,
+                send: Modes { blocking: false, nonblocking: true, timed: false },
+                receive,
+                sender_closed: Notice::Silent,
+                receiver_closed: Notice::Silent,
+                ..Profile::default()
+            };
+            Claim::between_processes(link, profile)
                 .documented("Options::capacity: bytes of messages, a multiple of 8")
                 .documented("crate docs: publishers reserve concurrently, readers serialize")
                 .documented("Subscriber: several compete for messages; no broadcast")
@@ -50,7 +53,14 @@ impl Adapter for Cloudtoid {
                 .documented(
                     "Subscriber::try_recv, recv, recv_timeout: now, for ever, or for a time",
                 )
-                .documented("Error: no word for a peer that is gone"),
+                .documented("Error: no word for a peer that is gone")
+        };
+        // One that does not wait may find another reader at work, or a publisher whose place comes
+        // first, and answers none.
+        let waiting = Modes { nonblocking: false, ..Modes::default() };
+        vec![
+            claim("one-to-one", Holders::One, Modes::default()),
+            claim("many-to-many", Holders::Many, waiting),
         ]
     }
 
@@ -112,6 +122,13 @@ impl Drop for Queue {
     fn drop(&mut self) {
         self.hold = None;
         forget_semaphore(&self.options.name);
+        // Its folders stay, too; one that is not empty is another queue's as well.
+        let root = self.options.path.join(".cloudtoid");
+        for folder in ["interprocess/v3/mmf", "interprocess/v3/readers", "interprocess/v3"] {
+            let _ = std::fs::remove_dir(root.join(folder));
+        }
+        let _ = std::fs::remove_dir(root.join("interprocess"));
+        let _ = std::fs::remove_dir(root);
     }
 }
 

@@ -2,15 +2,13 @@
 
 use std::process::ExitCode;
 
-use crossbeam_channel::{
-    Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded,
-    unbounded,
-};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use ipc_conformance::adapter::{
     Adapter, Claim, Created, Failure, Handles, Observer, Place, Supply,
 };
 use ipc_conformance::calls::{Receives, Sends, capacity};
-use ipc_conformance::values::{Carries, Values};
+use ipc_conformance::values::Values;
+use ipc_conformance::{carries_like_std, observing, receives_like_std, sends_like_std};
 use ipc_model::{Capacity, Profile};
 
 struct Crossbeam;
@@ -32,6 +30,7 @@ impl Adapter for Crossbeam {
                 .observers([Observer::Len, Observer::IsEmpty, Observer::IsFull, Observer::Capacity])
                 .documented("Sender and Receiver: len, is_empty, is_full, capacity")
                 .values()
+                .any_length()
         };
         vec![
             claim("unbounded", Capacity::Unbounded)
@@ -46,72 +45,27 @@ impl Adapter for Crossbeam {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (tx, rx) = match capacity(link)? {
-            None => unbounded(),
-            Some(n) => bounded(n),
-        };
+        let (tx, rx) = channel(link)?;
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
     }
 
     fn values(&self, link: &str) -> Option<Box<dyn Values>> {
-        let ends = match capacity(link).ok()? {
-            None => unbounded(),
-            Some(n) => bounded(n),
-        };
-        let try_send = |end: &Sender<_>, value| end.try_send(value).map_err(Failure::other);
-        let try_receive = |end: &Receiver<_>| end.try_recv().map_err(Failure::other);
-        Carries::new(ends, try_send, try_receive)
-            .timed(|end, value, timeout| end.send_timeout(value, timeout).map_err(Failure::other))
-            .boxed()
+        carries_like_std!(channel(link).ok()?, timed).boxed()
     }
 }
 
+fn channel<T>(link: &str) -> Result<(Sender<T>, Receiver<T>), Failure> {
+    Ok(capacity(link)?.map_or_else(unbounded, bounded))
+}
+
 fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
-    Sends::through(end)
-        .observing(|end, what| match what {
-            Observer::Len => Some(end.len().into()),
-            Observer::IsEmpty => Some(end.is_empty().into()),
-            Observer::IsFull => Some(end.is_full().into()),
-            Observer::Capacity => Some(end.capacity().into()),
-            Observer::IsDisconnected => None,
-        })
-        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
-        .nonblocking(|end, bytes| {
-            end.try_send(bytes.into()).map_err(|e| match e {
-                TrySendError::Full(_) => Failure::Full,
-                TrySendError::Disconnected(_) => Failure::Closed,
-            })
-        })
-        .timed(|end, bytes, timeout| {
-            end.send_timeout(bytes.into(), timeout).map_err(|e| match e {
-                SendTimeoutError::Timeout(_) => Failure::Timeout,
-                SendTimeoutError::Disconnected(_) => Failure::Closed,
-            })
-        })
+    sends_like_std!(end, crossbeam_channel, timed)
+        .observing(observing!(len, is_empty, is_full, capacity))
 }
 
 fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
-    Receives::through(end)
-        .observing(|end, what| match what {
-            Observer::Len => Some(end.len().into()),
-            Observer::IsEmpty => Some(end.is_empty().into()),
-            Observer::IsFull => Some(end.is_full().into()),
-            Observer::Capacity => Some(end.capacity().into()),
-            Observer::IsDisconnected => None,
-        })
-        .blocking(|end| end.recv().map_err(|_| Failure::Closed))
-        .nonblocking(|end| {
-            end.try_recv().map_err(|e| match e {
-                TryRecvError::Empty => Failure::Empty,
-                TryRecvError::Disconnected => Failure::Closed,
-            })
-        })
-        .timed(|end, timeout| {
-            end.recv_timeout(timeout).map_err(|e| match e {
-                RecvTimeoutError::Timeout => Failure::Timeout,
-                RecvTimeoutError::Disconnected => Failure::Closed,
-            })
-        })
+    receives_like_std!(end, crossbeam_channel)
+        .observing(observing!(len, is_empty, is_full, capacity))
 }
 
 fn main() -> ExitCode {

@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use crossfire::{
-    BlockingRxTrait, BlockingTxTrait, MAsyncRx, MAsyncTx, RecvTimeoutError, SendTimeoutError,
-    TryRecvError, TrySendError, mpmc, mpsc, spsc,
-};
+use crossfire::{BlockingRxTrait, BlockingTxTrait, MAsyncRx, MAsyncTx, mpmc, mpsc, spsc};
 use ipc_conformance::adapter::{
-    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Observer, Place, Supply,
 };
 use ipc_conformance::calls::{Receives, Sends, capacity};
 use ipc_conformance::futures::Futures;
+use ipc_conformance::values::Values;
+use ipc_conformance::{carries_like_std, observing, receives_like_std, sends_like_std};
 use ipc_model::{Capacity, Holders, Profile};
 
 struct Crossfire;
@@ -33,6 +32,10 @@ impl Adapter for Crossfire {
                 .documented("BlockingTxTrait: send blocks, try_send says full, send_timeout waits")
                 .documented("BlockingTxTrait: an error if the receiver has been dropped")
                 .documented("Rx::try_recv, recv_timeout: disconnected if empty and no sender")
+                .observers([Observer::Len, Observer::IsEmpty, Observer::IsFull, Observer::Capacity])
+                .documented("BlockingTxTrait, BlockingRxTrait: len, is_empty, is_full, capacity")
+                .values()
+                .any_length()
         };
         let claims = |module: &str, senders, receivers| {
             let claim =
@@ -73,6 +76,17 @@ impl Adapter for Crossfire {
         })
     }
 
+    fn values(&self, link: &str) -> Option<Box<dyn Values>> {
+        match (&link[..4], capacity(link).ok()?) {
+            ("spsc", None) => carries_like_std!(spsc::unbounded_blocking(), timed).boxed(),
+            ("spsc", Some(n)) => carries_like_std!(spsc::bounded_blocking(n), timed).boxed(),
+            ("mpsc", None) => carries_like_std!(mpsc::unbounded_blocking(), timed).boxed(),
+            ("mpsc", Some(n)) => carries_like_std!(mpsc::bounded_blocking(n), timed).boxed(),
+            (_, None) => carries_like_std!(mpmc::unbounded_blocking(), timed).boxed(),
+            (_, Some(n)) => carries_like_std!(mpmc::bounded_blocking(n), timed).boxed(),
+        }
+    }
+
     fn futures(&self, link: &str) -> Result<Futures, Failure> {
         let (tx, rx) = mpmc::bounded_async(capacity(link)?.ok_or(Failure::Unsupported)?);
         let send =
@@ -106,37 +120,11 @@ trait Receiver: BlockingRxTrait<Vec<u8>> + Send + 'static {}
 impl<R: BlockingRxTrait<Vec<u8>> + Send + 'static> Receiver for R {}
 
 fn sender<S: Sender>(end: S) -> Sends<S> {
-    Sends::through(end)
-        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
-        .nonblocking(|end, bytes| {
-            end.try_send(bytes.into()).map_err(|e| match e {
-                TrySendError::Full(_) => Failure::Full,
-                TrySendError::Disconnected(_) => Failure::Closed,
-            })
-        })
-        .timed(|end, bytes, timeout| {
-            end.send_timeout(bytes.into(), timeout).map_err(|e| match e {
-                SendTimeoutError::Timeout(_) => Failure::Timeout,
-                SendTimeoutError::Disconnected(_) => Failure::Closed,
-            })
-        })
+    sends_like_std!(end, crossfire, timed).observing(observing!(len, is_empty, is_full, capacity))
 }
 
 fn receiver<R: Receiver>(end: R) -> Receives<R> {
-    Receives::through(end)
-        .blocking(|end| end.recv().map_err(|_| Failure::Closed))
-        .nonblocking(|end| {
-            end.try_recv().map_err(|e| match e {
-                TryRecvError::Empty => Failure::Empty,
-                TryRecvError::Disconnected => Failure::Closed,
-            })
-        })
-        .timed(|end, timeout| {
-            end.recv_timeout(timeout).map_err(|e| match e {
-                RecvTimeoutError::Timeout => Failure::Timeout,
-                RecvTimeoutError::Disconnected => Failure::Closed,
-            })
-        })
+    receives_like_std!(end, crossfire).observing(observing!(len, is_empty, is_full, capacity))
 }
 
 fn main() -> ExitCode {

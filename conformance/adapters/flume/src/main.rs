@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use flume::{
-    Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded,
-    unbounded,
-};
+use flume::{Receiver, Sender, bounded, unbounded};
 use ipc_conformance::adapter::{
-    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+    Adapter, Batches, Cancelling, Claim, Created, Failure, Handles, Observer, Place, Supply,
 };
 use ipc_conformance::calls::{Receives, Sends, capacity};
 use ipc_conformance::futures::Futures;
+use ipc_conformance::values::Values;
+use ipc_conformance::{carries_like_std, observing, receives_like_std, sends_like_std};
 use ipc_model::{Capacity, Profile};
 
 struct Flume;
@@ -32,6 +31,12 @@ impl Adapter for Flume {
                 .documented("Receiver: may be cloned; a message goes to one receiver only")
                 .documented("RecvError: all senders are gone and no messages are waiting")
                 .documented("SendError: all receivers are gone")
+                .observers(Observer::ALL)
+                .documented("Sender, Receiver: len, is_empty, is_full, capacity, is_disconnected")
+                .batches(Batches::RECEIVE)
+                .documented("Receiver::drain: takes all messages that are in the channel")
+                .values()
+                .any_length()
         };
         let bounded = |link: &str, capacity| {
             claim(link, capacity)
@@ -50,18 +55,16 @@ impl Adapter for Flume {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (tx, rx) = match capacity(link)? {
-            None => unbounded(),
-            Some(n) => bounded(n),
-        };
+        let (tx, rx) = channel(link)?;
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
     }
 
+    fn values(&self, link: &str) -> Option<Box<dyn Values>> {
+        carries_like_std!(channel(link).ok()?, timed).boxed()
+    }
+
     fn futures(&self, link: &str) -> Result<Futures, Failure> {
-        let (tx, rx) = match capacity(link)? {
-            None => unbounded(),
-            Some(n) => bounded(n),
-        };
+        let (tx, rx) = channel(link)?;
         let send = async |tx: &mut Sender<_>, bytes| {
             tx.send_async(bytes).await.map_err(|_| Failure::Closed)
         };
@@ -72,38 +75,28 @@ impl Adapter for Flume {
     }
 }
 
+fn channel<T>(link: &str) -> Result<(Sender<T>, Receiver<T>), Failure> {
+    Ok(capacity(link)?.map_or_else(unbounded, bounded))
+}
+
 fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
-    Sends::through(end)
-        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
-        .nonblocking(|end, bytes| {
-            end.try_send(bytes.into()).map_err(|e| match e {
-                TrySendError::Full(_) => Failure::Full,
-                TrySendError::Disconnected(_) => Failure::Closed,
-            })
-        })
-        .timed(|end, bytes, timeout| {
-            end.send_timeout(bytes.into(), timeout).map_err(|e| match e {
-                SendTimeoutError::Timeout(_) => Failure::Timeout,
-                SendTimeoutError::Disconnected(_) => Failure::Closed,
-            })
-        })
+    sends_like_std!(end, flume, timed).observing(observing!(
+        len,
+        is_empty,
+        is_full,
+        capacity,
+        is_disconnected
+    ))
 }
 
 fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
-    Receives::through(end)
-        .blocking(|end| end.recv().map_err(|_| Failure::Closed))
-        .nonblocking(|end| {
-            end.try_recv().map_err(|e| match e {
-                TryRecvError::Empty => Failure::Empty,
-                TryRecvError::Disconnected => Failure::Closed,
-            })
-        })
-        .timed(|end, timeout| {
-            end.recv_timeout(timeout).map_err(|e| match e {
-                RecvTimeoutError::Timeout => Failure::Timeout,
-                RecvTimeoutError::Disconnected => Failure::Closed,
-            })
-        })
+    receives_like_std!(end, flume).batch(|end| Ok(end.drain().collect())).observing(observing!(
+        len,
+        is_empty,
+        is_full,
+        capacity,
+        is_disconnected
+    ))
 }
 
 fn main() -> ExitCode {

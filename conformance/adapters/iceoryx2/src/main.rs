@@ -1,5 +1,11 @@
-//! `iceoryx2` as an adapter: publish-subscribe, from one publisher to one subscriber.
+//! `iceoryx2` as an adapter: publish-subscribe from one publisher to one subscriber, requests that
+//! are answered, and events.
 
+mod events;
+mod requests;
+
+use std::any::Any;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +18,7 @@ use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::port::{BackpressureAction, LoanError, SendError};
 use iceoryx2::prelude::{FileName, Path, SemanticString, SignalHandlingMode};
+use iceoryx2::service::builder::Builder;
 use iceoryx2::service::ipc_threadsafe::Service;
 use iceoryx2::service::port_factory::publish_subscribe::PortFactory;
 use ipc_conformance::adapter::{
@@ -27,29 +34,34 @@ const LARGEST: usize = 256;
 
 struct Iceoryx2;
 
-/// A process's node, and the service that it has opened.
-struct Link {
-    service: PortFactory<Service, [u8], ()>,
+/// A process's node, and the service of this kind that it has opened.
+struct Link<S> {
+    service: S,
     _node: Node<Service>,
 }
+
+/// The service of publish-subscribe.
+type Samples = PortFactory<Service, [u8], ()>;
 
 /// Every link has files and shared memory of its own, under the prefix that ends this path: they
 /// are removed when it is dropped.
 struct Made {
+    name: String,
     path: PathBuf,
-    link: Option<Link>,
+    /// A node and its service, so that there is one before the ends come.
+    held: Option<Box<dyn Any>>,
 }
 
 struct Tx {
     publisher: Publisher<Service, [u8], ()>,
     /// How many nanoseconds the current send may wait for room.
     patience: Arc<AtomicU64>,
-    _link: Link,
+    _link: Link<Samples>,
 }
 
 struct Rx {
     subscriber: Subscriber<Service, [u8], ()>,
-    _link: Link,
+    _link: Link<Samples>,
 }
 
 impl Adapter for Iceoryx2 {
@@ -80,28 +92,47 @@ impl Adapter for Iceoryx2 {
                 .documented("LoanError::ExceedsMaxLoanSize: beyond the configured slice size")
                 .documented("SampleMut::send: how many subscribers got it, so 0 if none is left")
                 .documented("Subscriber::receive: none if no sample could be received"),
+            requests::claim("request-response"),
+            events::claim("event"),
         ]
     }
 
-    fn create(&self, _: &str, place: &Place) -> Result<Box<dyn Created>, Failure> {
-        let path = place.folder.join(&place.name);
-        let link = Some(Link::open(&path)?);
-        Ok(Box::new(Made { path, link }))
+    fn create(&self, link: &str, place: &Place) -> Result<Box<dyn Created>, Failure> {
+        let path = path(place);
+        std::fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(Failure::other)?;
+        let held: Box<dyn Any> = match link {
+            "request-response" => Box::new(requests::open(&path)?),
+            "event" => Box::new(events::open(&path)?),
+            _ => Box::new(open(&path)?),
+        };
+        Ok(Box::new(Made { name: link.into(), path, held: Some(held) }))
     }
 
     fn connect(
         &self,
-        _: &str,
+        link: &str,
         address: &Address,
         role: Role,
     ) -> Result<Box<dyn Endpoint>, Failure> {
-        let link = || Link::open(address.text.as_ref());
-        ends(role, || Tx::new(link()?), || Rx::new(link()?))
+        let path = address.text.as_ref();
+        match link {
+            "request-response" => requests::connect(path, role),
+            "event" => events::connect(path, role),
+            _ => ends(role, || Tx::new(open(path)?), || Rx::new(open(path)?)),
+        }
     }
 
-    fn remove(&self, _: &str, place: &Place) {
-        drop(Made { path: place.folder.join(&place.name), link: None });
+    fn remove(&self, link: &str, place: &Place) {
+        drop(Made { name: link.into(), path: path(place), held: None });
     }
+}
+
+/// In a folder of the link's own, of the same name; short, as it goes into the paths of sockets.
+fn path(place: &Place) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    place.name.hash(&mut hasher);
+    let name = format!("i{:08x}", hasher.finish() as u32);
+    place.folder.join(&name).join(name)
 }
 
 /// Files go into the folder of the path, and everything is called after its last part.
@@ -116,27 +147,32 @@ fn config(path: &std::path::Path) -> Result<Config, Failure> {
     Ok(config)
 }
 
-impl Link {
-    fn open(path: &std::path::Path) -> Result<Self, Failure> {
+impl<S> Link<S> {
+    /// A node of this process, and the service that is opened with its builder.
+    fn open(
+        path: &std::path::Path,
+        service: impl FnOnce(Builder<Service>) -> Result<S, Failure>,
+    ) -> Result<Self, Failure> {
         let node = NodeBuilder::new()
             .config(&config(path)?)
             .signal_handling_mode(SignalHandlingMode::Disabled)
             .create::<Service>()
             .map_err(Failure::other)?;
-        let service = node
-            .service_builder(&"link".try_into().map_err(Failure::other)?)
-            .publish_subscribe::<[u8]>()
-            .enable_safe_overflow(false)
-            .subscriber_max_buffer_size(CAPACITY)
-            .open_or_create()
-            .map_err(Failure::other)?;
-        Ok(Self { service, _node: node })
+        let name = "link".try_into().map_err(Failure::other)?;
+        Ok(Self { service: service(node.service_builder(&name))?, _node: node })
     }
+}
+
+fn open(path: &std::path::Path) -> Result<Link<Samples>, Failure> {
+    Link::open(path, |builder| {
+        let builder = builder.publish_subscribe::<[u8]>().enable_safe_overflow(false);
+        builder.subscriber_max_buffer_size(CAPACITY).open_or_create().map_err(Failure::other)
+    })
 }
 
 impl Created for Made {
     fn endpoint(&mut self, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
-        Iceoryx2.connect("", &self.address(role)?, role)
+        Iceoryx2.connect(&self.name.clone(), &self.address(role)?, role)
     }
 
     fn address(&mut self, _: Role) -> Result<Address, Failure> {
@@ -146,14 +182,15 @@ impl Created for Made {
 
 impl Drop for Made {
     fn drop(&mut self) {
-        self.link = None;
-        // The registry of nodes stays behind, and whatever killed processes held: the files go
-        // with their folder, the shared memory is known by its prefix.
+        self.held = None;
+        // The registry of nodes stays behind, and whatever killed processes held: the files are in
+        // a folder of their own, the shared memory is known by its prefix. Where it fails, it is
+        // not there any more.
+        let _ = self.path.parent().map(std::fs::remove_dir_all);
         let name = self.path.file_name().expect("a name in a folder").as_encoded_bytes();
         let prefix = [name, b"."].concat();
         for object in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
             if object.file_name().as_encoded_bytes().starts_with(&prefix) {
-                // Where it fails, it is not there any more.
                 let _ = std::fs::remove_file(object.path());
             }
         }
@@ -161,7 +198,7 @@ impl Drop for Made {
 }
 
 impl Tx {
-    fn new(link: Link) -> Result<Self, Failure> {
+    fn new(link: Link<Samples>) -> Result<Self, Failure> {
         let patience = Arc::new(AtomicU64::new(0));
         let limit = Arc::clone(&patience);
         let publisher = link
@@ -198,7 +235,7 @@ impl Tx {
 }
 
 impl Rx {
-    fn new(link: Link) -> Result<Self, Failure> {
+    fn new(link: Link<Samples>) -> Result<Self, Failure> {
         let subscriber = link.service.subscriber_builder().create().map_err(Failure::other)?;
         Ok(Self { subscriber, _link: link })
     }

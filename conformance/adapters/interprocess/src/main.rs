@@ -118,7 +118,11 @@ fn sockets() -> Descriptors<impl Endpoint, impl Endpoint> {
                     write(socket, bytes, LARGEST, Failure::Full)
                 })
                 .timed(|socket, bytes, timeout| {
-                    socket.set_nonblocking(false).map_err(Failure::other)?;
+                    // A time limit of zero is refused by the crate, as by the standard library.
+                    socket.set_nonblocking(timeout.is_zero()).map_err(Failure::other)?;
+                    if timeout.is_zero() {
+                        return write(socket, bytes, LARGEST, Failure::Timeout);
+                    }
                     socket.set_send_timeout(Some(timeout)).map_err(Failure::other)?;
                     write(socket, bytes, LARGEST, Failure::Timeout)
                 })
@@ -135,7 +139,11 @@ fn sockets() -> Descriptors<impl Endpoint, impl Endpoint> {
                     read(socket, Failure::Empty)
                 })
                 .timed(|socket, timeout| {
-                    socket.set_nonblocking(false).map_err(Failure::other)?;
+                    // A time limit of zero is refused by the crate, as by the standard library.
+                    socket.set_nonblocking(timeout.is_zero()).map_err(Failure::other)?;
+                    if timeout.is_zero() {
+                        return read(socket, Failure::Timeout);
+                    }
                     socket.set_recv_timeout(Some(timeout)).map_err(Failure::other)?;
                     read(socket, Failure::Timeout)
                 })

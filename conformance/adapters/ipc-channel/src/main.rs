@@ -50,7 +50,8 @@ impl Adapter for IpcChannel {
                 .documented("README, Semantic differences: always unbounded, and send never blocks")
                 .documented("IpcError::Disconnected: all senders are gone and no message remains")
                 .documented("README, drop-in for Rust channels: send fails with no receiver")
-                .documented("IpcReceiver::try_recv_timeout: blocks for up to the time given"),
+                .documented("IpcReceiver::try_recv_timeout: blocks for up to the time given")
+                .any_length(),
         ]
     }
 

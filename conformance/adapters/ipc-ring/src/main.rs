@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use ipc_conformance::adapter::{
     Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role, ends, eventually,
+    remove_files,
 };
 use ipc_conformance::calls::{Receives, Sends};
 use ipc_model::{Capacity, Holders, Modes, Notice, Profile, Size};
@@ -71,8 +72,14 @@ impl Adapter for IpcRing {
         role: Role,
     ) -> Result<Box<dyn Endpoint>, Failure> {
         let file = &address.text;
-        // The writer makes the file; the reader may come first.
-        let writer = || RingWriter::create(file, RING).map(sender).map_err(Failure::other);
+        // The writer makes the file; the reader may come first, and must not find half a ring: one
+        // that opens it while it is being made hangs.
+        let writer = || {
+            let draft = format!("{file}.draft");
+            let writer = RingWriter::create(&draft, RING).map_err(Failure::other)?;
+            std::fs::rename(draft, file).map_err(Failure::other)?;
+            Ok(sender(writer))
+        };
         ends(role, writer, || eventually(|| RingReader::open(file)).map(receiver))
     }
 }
@@ -84,6 +91,12 @@ impl Created for Ring {
 
     fn address(&mut self, _: Role) -> Result<Address, Failure> {
         Ok(Address::named(self.0.to_string_lossy()))
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        remove_files(&self.0);
     }
 }
 

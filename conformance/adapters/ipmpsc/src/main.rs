@@ -13,8 +13,9 @@ use ipmpsc::{Error, Receiver, Sender, SharedRingBuffer};
 /// The largest message.
 const LARGEST: u32 = 1024;
 
-/// The ring's size: bincode writes the length of a message in front of it, in eight bytes.
-const RING: u32 = LARGEST + 8;
+/// The ring's size. A message waits for contiguous space, so an empty ring need not take one as long
+/// as itself; of one that is several times as long, something always is free in one piece.
+const RING: u32 = 4 * (LARGEST + 8);
 
 struct Ipmpsc;
 
@@ -48,7 +49,6 @@ impl Adapter for Ipmpsc {
             Claim::between_processes("ring", profile)
                 .documented("crate docs: a channel of many senders and one receiver, a ring buffer")
                 .documented("Sender::send: waits for enough contiguous space in the ring")
-                .documented("Error::MessageTooLarge: above the capacity of the ring, in bytes")
                 .documented("Sender::send_timeout: false if it timed out while waiting")
                 .documented("Receiver::recv, recv_timeout: block until a message is available")
                 .documented("Receiver::try_recv: none if no message is immediately available")
@@ -98,6 +98,12 @@ impl Drop for Ring {
     }
 }
 
+/// A message that the link is not claimed for is refused here: whether the crate takes it depends on
+/// where in the ring the last one ended.
+fn fitting(parcel: Parcel<'_>) -> Result<(), Failure> {
+    if parcel.bytes.len() > LARGEST as usize { Err(Failure::TooBig) } else { Ok(()) }
+}
+
 fn failure(error: Error) -> Failure {
     match error {
         Error::MessageTooLarge => Failure::TooBig,
@@ -107,10 +113,12 @@ fn failure(error: Error) -> Failure {
 
 impl Endpoint for Tx {
     fn send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
+        fitting(parcel)?;
         self.0.send(&parcel.bytes).map_err(failure)
     }
 
     fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
+        fitting(parcel)?;
         let sent = self.0.send_timeout(&parcel.bytes, timeout).map_err(failure)?;
         if sent { Ok(()) } else { Err(Failure::Timeout) }
     }

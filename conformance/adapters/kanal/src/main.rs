@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use ipc_conformance::adapter::{
-    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Observation, Observer, Place, Supply,
 };
 use ipc_conformance::calls::{Receives, Sends, capacity};
 use ipc_conformance::futures::Futures;
+use ipc_conformance::values::{Carries, Values};
 use ipc_model::{Capacity, Profile};
 use kanal::{
     AsyncReceiver, AsyncSender, ReceiveErrorTimeout, Receiver, SendErrorTimeout, Sender, bounded,
@@ -28,6 +29,10 @@ impl Adapter for Kanal {
         let claim = |link: &str, capacity| {
             Claim::between_threads(link, Profile::mailbox(capacity))
                 .with_futures(Cancelling::UNDOCUMENTED)
+                .observers(Observer::ALL)
+                .documented("Sender, Receiver: len, is_empty, is_full, capacity, is_disconnected")
+                .values()
+                .any_length()
                 .documented("AsyncReceiver::recv, Cancellation: a dropped receive may lose a value")
                 .documented("README: channels of many producers and many consumers, as in CSP")
                 .documented("Sender::len: what waits is a queue")
@@ -57,6 +62,22 @@ impl Adapter for Kanal {
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
     }
 
+    fn values(&self, link: &str) -> Option<Box<dyn Values>> {
+        let ends = match capacity(link).ok()? {
+            None => unbounded(),
+            Some(n) => bounded(n),
+        };
+        let try_send = |end: &mut Sender<_>, value| match end.try_send(value) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Failure::Full),
+        };
+        let try_receive =
+            |end: &mut Receiver<_>| end.try_recv().ok().flatten().ok_or(Failure::Empty);
+        Carries::new(ends, try_send, try_receive)
+            .timed(|end, value, timeout| end.send_timeout(value, timeout).map_err(Failure::other))
+            .boxed()
+    }
+
     fn futures(&self, link: &str) -> Result<Futures, Failure> {
         let (tx, rx) = match capacity(link)? {
             None => unbounded_async(),
@@ -72,8 +93,26 @@ impl Adapter for Kanal {
     }
 }
 
+/// Both ends have the same observers, under the same names; `usize::MAX` is no limit.
+macro_rules! observing {
+    () => {
+        |end, what| {
+            Some(match what {
+                Observer::Len => end.len().into(),
+                Observer::IsEmpty => end.is_empty().into(),
+                Observer::IsFull => end.is_full().into(),
+                Observer::Capacity => {
+                    Observation::Number(Some(end.capacity()).filter(|n| *n != usize::MAX))
+                }
+                Observer::IsDisconnected => end.is_disconnected().into(),
+            })
+        }
+    };
+}
+
 fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
     Sends::through(end)
+        .observing(observing!())
         .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
         .nonblocking(|end, bytes| match end.try_send(bytes.into()) {
             Ok(true) => Ok(()),
@@ -90,6 +129,7 @@ fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
 
 fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
     Receives::through(end)
+        .observing(observing!())
         .blocking(|end| end.recv().map_err(|_| Failure::Closed))
         .nonblocking(|end| match end.try_recv() {
             Ok(Some(bytes)) => Ok(bytes),

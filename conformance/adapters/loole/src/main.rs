@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
-use ipc_conformance::calls::{Receives, Sends, capacity};
-use ipc_model::{Capacity, Profile};
-use loole::{
-    Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded,
-    unbounded,
+use ipc_conformance::adapter::{
+    Adapter, Claim, Created, Failure, Handles, Observer, Place, Supply,
 };
+use ipc_conformance::calls::{Receives, Sends, capacity};
+use ipc_conformance::values::Values;
+use ipc_conformance::{carries_like_std, observing, receives_like_std, sends_like_std};
+use ipc_model::{Capacity, Profile};
+use loole::{Receiver, Sender, bounded, unbounded};
 
 struct Loole;
 
@@ -28,6 +29,10 @@ impl Adapter for Loole {
                 .documented("crate docs: closed once all senders or all receivers are dropped")
                 .documented("crate docs: what remains can still be received after that")
                 .documented("SendTimeoutError, RecvTimeoutError: the time is up, or disconnected")
+                .observers([Observer::Len, Observer::IsEmpty, Observer::IsFull, Observer::Capacity])
+                .documented("Sender and Receiver: len, is_empty, is_full, capacity")
+                .values()
+                .any_length()
         };
         let bounded = |link: &str, capacity| {
             claim(link, capacity)
@@ -46,46 +51,25 @@ impl Adapter for Loole {
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (tx, rx) = match capacity(link)? {
-            None => unbounded(),
-            Some(n) => bounded(n),
-        };
+        let (tx, rx) = channel(link)?;
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::clones(receiver(rx))))
+    }
+
+    fn values(&self, link: &str) -> Option<Box<dyn Values>> {
+        carries_like_std!(channel(link).ok()?, timed).boxed()
     }
 }
 
+fn channel<T>(link: &str) -> Result<(Sender<T>, Receiver<T>), Failure> {
+    Ok(capacity(link)?.map_or_else(unbounded, bounded))
+}
+
 fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
-    Sends::through(end)
-        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
-        .nonblocking(|end, bytes| {
-            end.try_send(bytes.into()).map_err(|e| match e {
-                TrySendError::Full(_) => Failure::Full,
-                TrySendError::Disconnected(_) => Failure::Closed,
-            })
-        })
-        .timed(|end, bytes, timeout| {
-            end.send_timeout(bytes.into(), timeout).map_err(|e| match e {
-                SendTimeoutError::Timeout(_) => Failure::Timeout,
-                SendTimeoutError::Disconnected(_) => Failure::Closed,
-            })
-        })
+    sends_like_std!(end, loole, timed).observing(observing!(len, is_empty, is_full, capacity))
 }
 
 fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
-    Receives::through(end)
-        .blocking(|end| end.recv().map_err(|_| Failure::Closed))
-        .nonblocking(|end| {
-            end.try_recv().map_err(|e| match e {
-                TryRecvError::Empty => Failure::Empty,
-                TryRecvError::Disconnected => Failure::Closed,
-            })
-        })
-        .timed(|end, timeout| {
-            end.recv_timeout(timeout).map_err(|e| match e {
-                RecvTimeoutError::Timeout => Failure::Timeout,
-                RecvTimeoutError::Disconnected => Failure::Closed,
-            })
-        })
+    receives_like_std!(end, loole).observing(observing!(len, is_empty, is_full, capacity))
 }
 
 fn main() -> ExitCode {

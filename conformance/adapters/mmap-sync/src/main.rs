@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ipc_conformance::adapter::{
-    Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role, ends,
+    Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role, ends, remove_files,
 };
 use ipc_conformance::calls::{Receives, Sends};
 use ipc_model::{Capacity, Distribution, Holders, Modes, Notice, Profile};
@@ -82,6 +82,12 @@ impl Created for Made {
 
     fn address(&mut self, _: Role) -> Result<Address, Failure> {
         Ok(Address::named(self.0.to_string_lossy()))
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        remove_files(&self.0);
     }
 }
 

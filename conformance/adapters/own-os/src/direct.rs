@@ -6,7 +6,9 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ipc_conformance::adapter::{Address, Created, Delivery, Endpoint, Failure, Parcel, Role, ends};
+use ipc_conformance::adapter::{
+    Address, Created, Delivery, Endpoint, Failure, Parcel, Role, ends, remove_files,
+};
 use ipc_conformance::descriptors::inherited;
 use ipc_impls::links::direct::{Inbox, Sender};
 use ipc_model::Process;
@@ -81,8 +83,7 @@ impl Created for Made {
 
 impl Drop for Made {
     fn drop(&mut self) {
-        // Where it fails, the path is not there; the cards go with their folder.
-        let _ = std::fs::remove_file(&self.path);
+        remove_files(&self.path);
     }
 }
 

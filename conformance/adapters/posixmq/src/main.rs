@@ -13,6 +13,9 @@ use posixmq::{OpenOptions, PosixMq, remove_queue};
 /// The size of message that queues are created for.
 const LARGEST: usize = 256;
 
+/// The longest that is waited: "timeout is too long / not representable" is a documented error.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 struct Posixmq;
 
 /// Removes the name when it is dropped.
@@ -139,7 +142,7 @@ impl Endpoint for Tx {
 
     fn send_timeout(&mut self, parcel: Parcel<'_>, timeout: Duration) -> Result<(), Failure> {
         let Parcel { bytes, priority, .. } = parcel;
-        let sent = self.0.waiting.send_timeout(priority, bytes, timeout);
+        let sent = self.0.waiting.send_timeout(priority, bytes, timeout.min(LONGEST));
         sent.map_err(|e| failure(e, Failure::Full))
     }
 }
@@ -168,7 +171,7 @@ impl Endpoint for Rx {
         _: Option<Process>,
         timeout: Duration,
     ) -> Result<Delivery, Failure> {
-        received(|buffer| self.0.waiting.recv_timeout(buffer, timeout))
+        received(|buffer| self.0.waiting.recv_timeout(buffer, timeout.min(LONGEST)))
     }
 }
 

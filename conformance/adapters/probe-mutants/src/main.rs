@@ -2,6 +2,7 @@
 //! `honest-file` have none.
 
 mod file;
+mod shared;
 mod thread;
 
 use std::process::ExitCode;
@@ -32,6 +33,20 @@ enum Fault {
     Miscounts,
     /// What is refused is never dropped.
     ForgetsRefused,
+    /// Whoever drops one of several senders closes the link.
+    FirstDropCloses,
+    /// The last message stays with its sender until it sends another or is dropped.
+    SendsWhenDropped,
+    /// That nobody is left is told once, and then forgotten.
+    TellsOnce,
+    /// A batch counts as sent as a whole, whatever found room.
+    BatchCountsAll,
+    /// Every message is copied to the stack.
+    OnTheStack,
+    /// A forked child closes the link, also for its parent.
+    ForkCloses,
+    /// A sender that is dropped closes the link in every process that has it.
+    DropReachesParent,
     /// Every message takes a system call.
     AsksTheKernel,
     /// Memory that nobody has written is looked at.
@@ -60,6 +75,13 @@ const LINKS: &[(&str, Fault)] = &[
     ("overflows", Fault::Overflows),
     ("miscounts", Fault::Miscounts),
     ("forgets-refused", Fault::ForgetsRefused),
+    ("first-drop-closes", Fault::FirstDropCloses),
+    ("sends-when-dropped", Fault::SendsWhenDropped),
+    ("tells-once", Fault::TellsOnce),
+    ("batch-counts-all", Fault::BatchCountsAll),
+    ("on-the-stack", Fault::OnTheStack),
+    ("fork-closes", Fault::ForkCloses),
+    ("drop-reaches-parent", Fault::DropReachesParent),
     ("asks-the-kernel", Fault::AsksTheKernel),
     ("reads-unwritten", Fault::ReadsUnwritten),
     ("honest-file", Fault::None),

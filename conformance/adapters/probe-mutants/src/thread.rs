@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
 };
@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_conformance::adapter::{
-    Claim, Created, Delivery, Endpoint, Failure, Observation, Observer, Parcel, Place, Role,
+    Batches, Claim, Created, Delivery, Endpoint, Failure, Observation, Observer, Parcel, Place,
+    Role,
 };
 use ipc_conformance::values::{Carries, Values};
 use ipc_model::{Capacity, Holders, Modes, Process, Profile};
 
-use crate::Fault;
+use crate::{Fault, shared};
 
 /// How many messages fit.
 const ROOM: usize = 2;
@@ -27,6 +28,8 @@ pub(crate) fn claim(link: &str) -> Claim {
     Claim::between_threads(link, profile)
         .observers([Observer::Len, Observer::IsEmpty])
         .values()
+        .batches(Batches::BOTH)
+        .any_length()
         .system_calls(0)
 }
 
@@ -36,6 +39,7 @@ struct Link {
     receiver: Option<Receiver<Vec<u8>>>,
     inside: Arc<AtomicUsize>,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
+    closed: Arc<AtomicBool>,
     _open: Vec<OwnedFd>,
 }
 
@@ -47,6 +51,12 @@ pub(crate) fn create(fault: Fault, place: &Place) -> Result<Box<dyn Created>, Fa
         }
         Fault::LeavesFile => {
             std::fs::write(place.folder.join("left"), "").map_err(Failure::other)?;
+        }
+        Fault::ForkCloses | Fault::DropReachesParent => {
+            shared::flag().store(false, Ordering::Relaxed);
+            if fault == Fault::ForkCloses {
+                shared::raise_in_children();
+            }
         }
         // A duplicate has no FD_CLOEXEC.
         Fault::Inherited => {
@@ -62,6 +72,7 @@ pub(crate) fn create(fault: Fault, place: &Place) -> Result<Box<dyn Created>, Fa
         receiver: Some(receiver),
         inside: Arc::default(),
         kept: Arc::default(),
+        closed: Arc::default(),
         _open: open,
     }))
 }
@@ -79,10 +90,12 @@ impl Created for Link {
         let (fault, inside) = (self.fault, Arc::clone(&self.inside));
         if role.sends {
             let sender = self.sender.clone().ok_or_else(handed_over)?;
-            return Ok(Box::new(Tx { fault, sender, inside, kept: Arc::clone(&self.kept) }));
+            let (kept, closed) = (Arc::clone(&self.kept), Arc::clone(&self.closed));
+            return Ok(Box::new(Tx { fault, sender, inside, kept, closed, late: None }));
         }
         let receiver = self.receiver.take().ok_or_else(handed_over)?;
-        Ok(Box::new(Rx { fault, receiver, inside }))
+        let closed = Arc::clone(&self.closed);
+        Ok(Box::new(Rx { fault, receiver, inside, closed, told: false }))
     }
 
     fn hand_over(&mut self) {
@@ -95,12 +108,18 @@ struct Tx {
     sender: SyncSender<Vec<u8>>,
     inside: Arc<AtomicUsize>,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
+    closed: Arc<AtomicBool>,
+    /// What has not been sent yet.
+    late: Option<Vec<u8>>,
 }
 
 struct Rx {
     fault: Fault,
     receiver: Receiver<Vec<u8>>,
     inside: Arc<AtomicUsize>,
+    closed: Arc<AtomicBool>,
+    /// Whether it has told that nobody is left.
+    told: bool,
 }
 
 /// What the ends of a link tell of it.
@@ -127,7 +146,45 @@ impl Tx {
                 nix::unistd::getppid();
             }
             Fault::ReadsUnwritten => read_unwritten(),
+            Fault::OnTheStack => copy_to_the_stack(bytes),
             _ => {}
+        }
+    }
+
+    fn put(&self, bytes: Vec<u8>) -> Result<(), Failure> {
+        self.sender.try_send(bytes).map_err(|e| match e {
+            TrySendError::Full(_) => Failure::Full,
+            TrySendError::Disconnected(_) => Failure::Closed,
+        })?;
+        self.inside.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        match self.fault {
+            Fault::FirstDropCloses => self.closed.store(true, Ordering::Release),
+            // Relaxed: the parent has waited for the child's end before it looks.
+            Fault::DropReachesParent => shared::flag().store(true, Ordering::Relaxed),
+            _ => {}
+        }
+        if let Some(late) = self.late.take() {
+            // The receiver finds out.
+            let _ = self.put(late);
+        }
+    }
+}
+
+/// Copies a long message to the stack, a megabyte at a time. Not inlined: its frame is for those
+/// that call it only.
+#[inline(never)]
+fn copy_to_the_stack(bytes: &[u8]) {
+    if bytes.len() > 1 << 20 {
+        let mut copy = [0_u8; 1 << 20];
+        for part in bytes.chunks(copy.len()) {
+            copy[..part.len()].copy_from_slice(part);
+            std::hint::black_box(&copy);
         }
     }
 }
@@ -160,12 +217,16 @@ impl Endpoint for Tx {
 
     fn try_send(&mut self, parcel: Parcel<'_>) -> Result<(), Failure> {
         self.before(parcel.bytes);
-        self.sender.try_send(parcel.bytes.into()).map_err(|e| match e {
-            TrySendError::Full(_) => Failure::Full,
-            TrySendError::Disconnected(_) => Failure::Closed,
-        })?;
-        self.inside.fetch_add(1, Ordering::AcqRel);
-        Ok(())
+        if self.fault == Fault::SendsWhenDropped {
+            let before = self.late.replace(parcel.bytes.into());
+            return before.map_or(Ok(()), |bytes| self.put(bytes));
+        }
+        self.put(parcel.bytes.into())
+    }
+
+    fn send_batch(&mut self, messages: &[Vec<u8>]) -> Result<usize, Failure> {
+        let taken = messages.iter().take_while(|bytes| self.put(bytes.to_vec()).is_ok()).count();
+        Ok(if self.fault == Fault::BatchCountsAll { messages.len() } else { taken })
     }
 
     fn observe(&self, what: Observer) -> Result<Observation, Failure> {
@@ -178,6 +239,20 @@ impl Rx {
         self.inside.fetch_sub(1, Ordering::AcqRel);
         Delivery::from(bytes)
     }
+
+    /// What it means that nothing is there.
+    fn nothing(&mut self, failure: Failure) -> Failure {
+        let closes = [Fault::ForkCloses, Fault::DropReachesParent].contains(&self.fault)
+            && shared::flag().load(Ordering::Relaxed);
+        if closes || self.closed.load(Ordering::Acquire) {
+            return Failure::Closed;
+        }
+        let told = std::mem::replace(&mut self.told, failure == Failure::Closed);
+        match failure {
+            Failure::Closed if told && self.fault == Fault::TellsOnce => Failure::Empty,
+            failure => failure,
+        }
+    }
 }
 
 impl Endpoint for Rx {
@@ -187,11 +262,17 @@ impl Endpoint for Rx {
     }
 
     fn try_receive(&mut self, _: Option<Process>) -> Result<Delivery, Failure> {
-        let bytes = self.receiver.try_recv().map_err(|e| match e {
-            TryRecvError::Empty => Failure::Empty,
-            TryRecvError::Disconnected => Failure::Closed,
-        })?;
-        Ok(self.taken(bytes))
+        match self.receiver.try_recv() {
+            Ok(bytes) => Ok(self.taken(bytes)),
+            Err(TryRecvError::Empty) => Err(self.nothing(Failure::Empty)),
+            Err(TryRecvError::Disconnected) => Err(self.nothing(Failure::Closed)),
+        }
+    }
+
+    fn receive_batch(&mut self) -> Result<Vec<Vec<u8>>, Failure> {
+        let all: Vec<Vec<u8>> = self.receiver.try_iter().collect();
+        self.inside.fetch_sub(all.len(), Ordering::AcqRel);
+        Ok(all)
     }
 
     fn receive_timeout(
@@ -220,9 +301,9 @@ impl Endpoint for Rx {
 }
 
 pub(crate) fn values(fault: Fault) -> Option<Box<dyn Values>> {
-    let try_receive = |end: &Receiver<_>| end.try_recv().map_err(Failure::other);
+    let try_receive = |end: &mut Receiver<_>| end.try_recv().map_err(Failure::other);
     let link = if fault == Fault::ForgetsRefused {
-        let try_send = |end: &SyncSender<_>, value| match end.try_send(value) {
+        let try_send = |end: &mut SyncSender<_>, value| match end.try_send(value) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(value) | TrySendError::Disconnected(value)) => {
                 std::mem::forget(value);
@@ -231,7 +312,7 @@ pub(crate) fn values(fault: Fault) -> Option<Box<dyn Values>> {
         };
         Carries::new(sync_channel(ROOM), try_send, try_receive)
     } else {
-        let try_send = |end: &SyncSender<_>, value| end.try_send(value).map_err(Failure::other);
+        let try_send = |end: &mut SyncSender<_>, value| end.try_send(value).map_err(Failure::other);
         Carries::new(sync_channel(ROOM), try_send, try_receive)
     };
     link.boxed()

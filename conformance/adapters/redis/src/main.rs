@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use ipc_conformance::adapter::{
@@ -17,11 +18,17 @@ struct Redis;
 /// A broker of its own, ended when it is dropped.
 struct Broker {
     server: Child,
+    log: PathBuf,
     url: String,
 }
 
 /// A connection, and the list that is the mailbox.
 struct End(Connection, String);
+
+/// The shortest and the longest time that `BLPOP` is given, in seconds: it counts milliseconds, and
+/// a year is longer than any run.
+const SHORTEST: f64 = 0.001;
+const LONGEST: f64 = 365.0 * 24.0 * 3600.0;
 
 /// The list; each link has a broker of its own.
 const LIST: &str = "messages";
@@ -65,15 +72,16 @@ impl Adapter for Redis {
         // The port is free now; the broker says so if somebody else takes it first.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
         let port = port.map_err(Failure::other)?.port().to_string();
-        let log = File::create(place.folder.join("redis.log")).map_err(Failure::other)?;
+        let log = place.folder.join(format!("{}.log", place.name));
+        let output = File::create(&log).map_err(Failure::other)?;
         let server = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"])
             .current_dir(&place.folder)
             .stdin(Stdio::null())
-            .stdout(log)
+            .stdout(output)
             .spawn()
             .map_err(|e| Failure::Other(format!("redis-server: {e} (Debian: redis-server)")))?;
-        let broker = Broker { server, url: format!("redis://127.0.0.1:{port}/") };
+        let broker = Broker { server, log, url: format!("redis://127.0.0.1:{port}/") };
         eventually(|| End::connect(&broker.url))?;
         Ok(Box::new(broker))
     }
@@ -104,6 +112,7 @@ impl Drop for Broker {
         // Where they fail, it has ended by itself.
         let _ = self.server.kill();
         let _ = self.server.wait();
+        let _ = std::fs::remove_file(&self.log);
     }
 }
 
@@ -139,7 +148,11 @@ fn receiver(end: End) -> Receives<End> {
                 redis::cmd("LPOP").arg(&*list).query(connection).map_err(failure)?;
             popped.ok_or(Failure::Empty)
         })
-        .timed(|end, timeout| end.pop(timeout.as_secs_f64())?.ok_or(Failure::Timeout))
+        .timed(|end, timeout| {
+            // No time at all would be for ever, and so much is no number that the broker takes.
+            let seconds = timeout.as_secs_f64().clamp(SHORTEST, LONGEST);
+            end.pop(seconds)?.ok_or(Failure::Timeout)
+        })
 }
 
 fn main() -> ExitCode {

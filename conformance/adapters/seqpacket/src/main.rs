@@ -7,7 +7,7 @@ use ipc_conformance::adapter::{Adapter, Address, Claim, Created, Endpoint, Failu
 use ipc_conformance::descriptors::Descriptors;
 use ipc_conformance::sockets;
 use ipc_model::{Capacity, Holders, Notice, Profile, Size};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
+use nix::sys::socket::SockType;
 
 /// The largest message: as large as the receiver's buffer, beyond which a message is cut off.
 const LARGEST: usize = 2048;
@@ -49,10 +49,8 @@ impl Adapter for Seqpacket {
     }
 
     fn create(&self, _: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
-        let pair = socketpair(AddressFamily::Unix, kind, None, flags).map_err(Failure::other)?;
-        setsockopt(&pair.0, sockopt::SndBuf, &BUFFER).map_err(Failure::other)?;
-        Ok(Descriptors::polled(send, receive).boxed(pair.0, pair.1))
+        let (sender, receiver) = sockets::pair(SockType::SeqPacket, BUFFER)?;
+        Ok(Descriptors::polled(send, receive).boxed(sender, receiver))
     }
 
     fn connect(

@@ -1,14 +1,12 @@
 //! `std::sync::mpsc` as an adapter.
 
 use std::process::ExitCode;
-use std::sync::mpsc::{
-    Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, TrySendError, channel,
-    sync_channel,
-};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place, Supply};
 use ipc_conformance::calls::{Receives, Sends, capacity};
 use ipc_conformance::values::{Carries, Values};
+use ipc_conformance::{carries_like_std, receives_like_std, sends_like_std};
 use ipc_model::{Capacity, Holders, Modes, Profile};
 
 struct Mpsc;
@@ -32,6 +30,7 @@ impl Adapter for Mpsc {
                 .documented("Receiver::recv: what was sent before the disconnect is still received")
                 .documented("Receiver::recv_timeout: waits no longer than the time given")
                 .values()
+                .any_length()
         };
         let bounded = |link: &str, capacity| {
             claim(link, capacity, true)
@@ -62,17 +61,13 @@ impl Adapter for Mpsc {
     }
 
     fn values(&self, link: &str) -> Option<Box<dyn Values>> {
-        let try_receive = |end: &Receiver<_>| end.try_recv().map_err(Failure::other);
         match capacity(link).ok()? {
             None => {
-                let send = |end: &Sender<_>, value| end.send(value).map_err(Failure::other);
-                Carries::new(channel(), send, try_receive).boxed()
+                let send = |end: &mut Sender<_>, value| end.send(value).map_err(Failure::other);
+                let receive = |end: &mut Receiver<_>| end.try_recv().map_err(Failure::other);
+                Carries::new(channel(), send, receive).boxed()
             }
-            Some(bound) => {
-                let try_send =
-                    |end: &SyncSender<_>, value| end.try_send(value).map_err(Failure::other);
-                Carries::new(sync_channel(bound), try_send, try_receive).boxed()
-            }
+            Some(bound) => carries_like_std!(sync_channel(bound)).boxed(),
         }
     }
 }
@@ -82,31 +77,11 @@ fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
 }
 
 fn sync_sender(end: SyncSender<Vec<u8>>) -> Sends<SyncSender<Vec<u8>>> {
-    Sends::through(end)
-        .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
-        .nonblocking(|end, bytes| {
-            end.try_send(bytes.into()).map_err(|e| match e {
-                TrySendError::Full(_) => Failure::Full,
-                TrySendError::Disconnected(_) => Failure::Closed,
-            })
-        })
+    sends_like_std!(end, std::sync::mpsc)
 }
 
 fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
-    Receives::through(end)
-        .blocking(|end| end.recv().map_err(|_| Failure::Closed))
-        .nonblocking(|end| {
-            end.try_recv().map_err(|e| match e {
-                TryRecvError::Empty => Failure::Empty,
-                TryRecvError::Disconnected => Failure::Closed,
-            })
-        })
-        .timed(|end, timeout| {
-            end.recv_timeout(timeout).map_err(|e| match e {
-                RecvTimeoutError::Timeout => Failure::Timeout,
-                RecvTimeoutError::Disconnected => Failure::Closed,
-            })
-        })
+    receives_like_std!(end, std::sync::mpsc)
 }
 
 fn main() -> ExitCode {

@@ -65,6 +65,9 @@ impl Adapter for Mutants {
     ) -> Result<Box<dyn Endpoint>, Failure> {
         let defect = Defect::ALL.into_iter().find(|d| d.name() == link);
         let defect = defect.ok_or_else(|| Failure::Other(format!("no link {link}")))?;
+        if defect == Defect::StartsThread {
+            std::thread::spawn(std::thread::park);
+        }
         let queue = Queue::open(address.text.as_ref(), defect).map_err(Failure::other)?;
         Ok(Box::new(End { queue }))
     }

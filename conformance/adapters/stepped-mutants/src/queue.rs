@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU8, AtomicU32};
 use std::time::Duration;
@@ -50,11 +50,17 @@ pub(crate) enum Defect {
     Wraps,
     /// Each waiter has a ticket, and a wake-up goes to the oldest ticket, dead or alive.
     Swallows,
+    /// Who receives names what it takes, in a file that it removes again, unless it is dead.
+    Litters,
+    /// Connecting starts a thread: nothing is wrong with it, but it cannot be stepped.
+    StartsThread,
+    /// Sending takes millions of instructions: the same.
+    LongWinded,
 }
 
 impl Defect {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::None,
         Self::PublishesFirst,
         Self::Unlocked,
@@ -64,6 +70,9 @@ impl Defect {
         Self::SleptOn,
         Self::Wraps,
         Self::Swallows,
+        Self::Litters,
+        Self::StartsThread,
+        Self::LongWinded,
     ];
 
     /// The name of the link that has it.
@@ -78,6 +87,9 @@ impl Defect {
             Self::SleptOn => "slept-on",
             Self::Wraps => "wraps",
             Self::Swallows => "swallows",
+            Self::Litters => "litters",
+            Self::StartsThread => "starts-thread",
+            Self::LongWinded => "long-winded",
         }
     }
 
@@ -93,6 +105,9 @@ impl Defect {
             Self::SleptOn => "its mutex, which is slept on, stays locked when its holder dies",
             Self::Wraps => "its counter wraps, so that a receiver takes what another has taken",
             Self::Swallows => "a wake-up goes to the oldest waiter, though it be dead",
+            Self::Litters => "a receiver that dies leaves a file behind, which nobody removes",
+            Self::StartsThread => "connecting starts a thread, which stepping cannot follow",
+            Self::LongWinded => "sending takes millions of instructions",
         }
     }
 
@@ -113,6 +128,8 @@ impl Defect {
 pub(crate) struct Queue {
     map: MmapRaw,
     defect: Defect,
+    /// The file that a receiver which litters writes.
+    litter: PathBuf,
 }
 
 impl Queue {
@@ -129,7 +146,7 @@ impl Queue {
         if map.len() < LENGTH {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Self { map, defect })
+        Ok(Self { map, defect, litter: path.with_extension("taking") })
     }
 
     /// What is wrong with it.
@@ -153,6 +170,11 @@ impl Queue {
 
     /// Puts a message in, if there is room.
     pub(crate) fn put(&self, bytes: &[u8]) -> bool {
+        if self.defect == Defect::LongWinded {
+            for n in 0..2_000_000_u32 {
+                std::hint::black_box(n);
+            }
+        }
         self.lock();
         let room = match self.defect {
             Defect::TwoWords | Defect::Wraps => self.put_counted(bytes),
@@ -210,6 +232,19 @@ impl Queue {
 
     /// Takes the oldest message out, if there is one.
     pub(crate) fn take(&self) -> Option<Vec<u8>> {
+        let litters = self.defect == Defect::Litters;
+        if litters {
+            // Where it fails, nothing is left behind, and a test says so.
+            let _ = std::fs::write(&self.litter, "taking");
+        }
+        let taken = self.take_out();
+        if litters {
+            let _ = std::fs::remove_file(&self.litter);
+        }
+        taken
+    }
+
+    fn take_out(&self) -> Option<Vec<u8>> {
         if self.defect == Defect::Wraps {
             return self.take_wrapping();
         }

@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use ipc_conformance::adapter::{
-    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+    Adapter, Cancelling, Claim, Created, Failure, Handles, Observer, Place, Supply,
 };
 use ipc_conformance::calls::{Receives, Sends, capacity};
 use ipc_conformance::futures::Futures;
-use ipc_model::{Capacity, Holders, Profile};
+use ipc_conformance::observing;
+use ipc_model::{Capacity, Holders, Modes, Profile};
 use thingbuf::mpsc;
 use thingbuf::mpsc::blocking::{Receiver, Sender, channel};
 use thingbuf::mpsc::errors::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
@@ -24,19 +25,29 @@ impl Adapter for Thingbuf {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let claim = |link: &str, capacity| {
+        let claim = |link: &str, capacity, timed| {
             let capacity = Capacity::Bounded(capacity);
-            let profile = Profile { receivers: Holders::One, ..Profile::mailbox(capacity) };
+            let send = Modes { timed, ..Modes::default() };
+            let profile = Profile { receivers: Holders::One, send, ..Profile::mailbox(capacity) };
             Claim::between_threads(link, profile)
                 .with_futures(Cancelling::UNDOCUMENTED)
                 .documented("ThingBuf: a first-in, first-out structure of fixed capacity")
                 .documented("mpsc: many producers, one consumer; send waits for capacity")
                 .documented("mpsc, Disconnection: what remains is received, then none")
                 .documented("mpsc, Disconnection: without the receiver every send is an error")
+                .observers([Observer::Len, Observer::IsEmpty, Observer::Capacity])
+                .documented("blocking::Sender, Receiver: len, is_empty, capacity")
+                .any_length()
                 .documented("blocking::Sender::try_send: never blocks; full or closed")
                 .documented("blocking: send_timeout and recv_timeout wait for at most the timeout")
         };
-        vec![claim("bounded-1", 1), claim("bounded-2", 2)]
+        // A send that times out corrupts memory, so it has links, and a process, of its own.
+        vec![
+            claim("bounded-1", 1, false),
+            claim("bounded-2", 2, false),
+            claim("timed-1", 1, true),
+            claim("timed-2", 2, true),
+        ]
     }
 
     fn create(&self, link: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
@@ -58,6 +69,7 @@ impl Adapter for Thingbuf {
 
 fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
     Sends::through(end)
+        .observing(observing!(len, is_empty, capacity))
         .blocking(|end, bytes| end.send(bytes.into()).map_err(|_| Failure::Closed))
         .nonblocking(|end, bytes| {
             end.try_send(bytes.into()).map_err(|e| match e {
@@ -77,6 +89,7 @@ fn sender(end: Sender<Vec<u8>>) -> Sends<Sender<Vec<u8>>> {
 
 fn receiver(end: Receiver<Vec<u8>>) -> Receives<Receiver<Vec<u8>>> {
     Receives::through(end)
+        .observing(observing!(len, is_empty, capacity))
         .blocking(|end| end.recv().ok_or(Failure::Closed))
         .nonblocking(|end| {
             end.try_recv().map_err(|e| match e {

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use ipc_conformance::adapter::{
-    Adapter, Cancelling, Claim, Created, Failure, Handles, Place, Supply,
+    Adapter, Batches, Cancelling, Claim, Created, Failure, Handles, Observer, Place, Supply,
 };
 use ipc_conformance::calls::{Receives, Sends, capacity};
 use ipc_conformance::futures::Futures;
+use ipc_conformance::values::{Carries, Values};
+use ipc_conformance::{carries_like_std, observing};
 use ipc_model::{Capacity, Holders, Modes, Profile};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::{SendTimeoutError, TryRecvError, TrySendError};
@@ -35,6 +37,12 @@ impl Adapter for TokioMpsc {
                 .documented("mpsc, Disconnection: without the receiver every send is an error")
                 .documented("Receiver::recv: cancel safe, so it can be given a timeout")
                 .documented("time::timeout: an error if the future has not completed by then")
+                .observers([Observer::Len, Observer::IsEmpty])
+                .documented("Receiver and UnboundedReceiver: len, is_empty")
+                .batches(Batches::RECEIVE)
+                .documented("Receiver::recv_many: what is there at once, up to a limit")
+                .values()
+                .any_length()
         };
         let bounded = |link: &str, capacity| {
             claim(link, Capacity::Bounded(capacity), Modes::default())
@@ -63,6 +71,16 @@ impl Adapter for TokioMpsc {
         };
         let (tx, rx) = channel(capacity);
         Ok(Handles::boxed(Supply::clones(sender(tx)), Supply::one(receiver(rx))))
+    }
+
+    fn values(&self, link: &str) -> Option<Box<dyn Values>> {
+        let Some(capacity) = capacity(link).ok()? else {
+            let send =
+                |end: &mut UnboundedSender<_>, value| end.send(value).map_err(Failure::other);
+            let receive = |end: &mut UnboundedReceiver<_>| end.try_recv().map_err(Failure::other);
+            return Carries::new(unbounded_channel(), send, receive).boxed();
+        };
+        carries_like_std!(channel(capacity)).boxed()
     }
 
     fn futures(&self, link: &str) -> Result<Futures, Failure> {
@@ -118,6 +136,15 @@ macro_rules! receives {
                 let received = async { time::timeout(timeout, end.recv()).await };
                 block_on(received).map_err(|_| Failure::Timeout)?.ok_or(Failure::Closed)
             })
+            .batch(|end| {
+                let mut all = Vec::new();
+                // It waits for the first one, if there is none.
+                if !end.is_empty() {
+                    end.blocking_recv_many(&mut all, usize::MAX);
+                }
+                Ok(all)
+            })
+            .observing(observing!(len, is_empty))
     };
 }
 

@@ -118,6 +118,13 @@ impl Created for Named {
     }
 }
 
+impl Drop for Named {
+    fn drop(&mut self) {
+        // unix(7): a bound path stays until somebody unlinks it. Where it fails, it is gone.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
 fn bounded(socket: UnixDatagram) -> Result<OwnedFd, Failure> {
     setsockopt(&socket, sockopt::SndBuf, &BUFFER).map_err(Failure::other)?;
     Ok(socket.into())

@@ -8,7 +8,7 @@ use ipc_conformance::descriptors::Descriptors;
 use ipc_conformance::frames;
 use ipc_conformance::sockets::{self, Stream};
 use ipc_model::{Capacity, Holders, Notice, Profile, Size};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
+use nix::sys::socket::SockType;
 
 /// The largest message: well below the sender's buffer, so that a frame goes into it as a whole.
 const LARGEST: usize = 2048;
@@ -50,10 +50,8 @@ impl Adapter for UnixStream {
     }
 
     fn create(&self, _: &str, _: &Place) -> Result<Box<dyn Created>, Failure> {
-        let (kind, flags) = (SockType::Stream, SockFlag::SOCK_CLOEXEC);
-        let pair = socketpair(AddressFamily::Unix, kind, None, flags).map_err(Failure::other)?;
-        setsockopt(&pair.0, sockopt::SndBuf, &BUFFER).map_err(Failure::other)?;
-        Ok(Descriptors::polled(send, receive).boxed(pair.0, pair.1))
+        let (sender, receiver) = sockets::pair(SockType::Stream, BUFFER)?;
+        Ok(Descriptors::polled(send, receive).boxed(sender, receiver))
     }
 
     fn connect(

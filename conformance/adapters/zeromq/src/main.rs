@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipc_conformance::adapter::{
     Adapter, Address, Claim, Created, Endpoint, Failure, Place, Role, ends, eventually,
+    remove_files,
 };
 use ipc_conformance::calls::{Receives, Sends};
 use ipc_model::{Capacity, Holders, Modes, Notice, Profile};
@@ -94,6 +95,13 @@ impl Created for Made {
 
     fn address(&mut self, _: Role) -> Result<Address, Failure> {
         Ok(Address::named(format!("{} {}", self.note.display(), self.endpoint)))
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        self.receiver = None;
+        remove_files(&self.note);
     }
 }
 

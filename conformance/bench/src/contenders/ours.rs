@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use anyhow::Result;
-use ipc_impls::links::{self, ReceivingEnd, SendingEnd, TryReceiveError};
+use ipc_impls::links::{self, ReceivingEnd, SendError, SendingEnd, TryReceiveError};
 
 use crate::link::{Cell, Link, Receives, Sends};
 
@@ -28,7 +28,13 @@ pub(super) struct Rx<R> {
 impl<S: SendingEnd> Sends for Tx<S> {
     #[inline]
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        Ok(self.0.send(message)?)
+        loop {
+            match self.0.send(message) {
+                // An unbounded link has a budget, and here no time to be patient in its stead.
+                Err(SendError::Exhausted { .. }) => std::hint::spin_loop(),
+                sent => return Ok(sent?),
+            }
+        }
     }
 }
 
@@ -127,8 +133,11 @@ named!(Ring is ring::Ring, |cell| options(cell));
 named!(Mailbox is mpmc::Mailbox, |cell| options(cell));
 named!(Rendezvous is rendezvous::Rendezvous, |cell| size(cell));
 named!(Mq is mq::Queue, |cell| super::kernel::mq_capacity(), cell.size);
+/// What a link that grows is cut into: each part holds as many messages as other links do.
+const SEGMENTS: usize = 64;
+
 named!(Unbounded is unbounded::Unbounded, |cell| links::unbounded::Options {
-    budget: cell.capacity * (cell.size + 8),
+    budget: SEGMENTS * cell.capacity * (cell.size + 16),
     size: size(cell),
 });
 

@@ -139,9 +139,10 @@ pub(super) fn differences(page: &Page<'_>) -> Markup {
 
 /// The claims that differ, one row a link. What all links claim alike is said once.
 fn side_by_side(page: &Page<'_>) -> Markup {
-    let links = &page.report.links;
-    let differs =
-        |claim: &&Claim| links.iter().any(|l| claim.1(&l.profile) != claim.1(&links[0].profile));
+    let all = page.report.links.iter();
+    // Objects carry no messages, and claim other things.
+    let links: Vec<_> = all.filter_map(|link| Some((link, link.profile.as_ref()?))).collect();
+    let differs = |claim: &&Claim| links.iter().any(|(_, p)| claim.1(p) != claim.1(links[0].1));
     let (apart, alike): (Vec<&Claim>, Vec<&Claim>) = CLAIMS.iter().partition(differs);
     html! {
         h3 { "What the links claim" }
@@ -150,7 +151,7 @@ fn side_by_side(page: &Page<'_>) -> Markup {
                 "All alike: "
                 @for (i, (name, say)) in alike.iter().enumerate() {
                     @if i > 0 { "; " }
-                    (name.to_lowercase()) " " b { (say(&first.profile)) }
+                    (name.to_lowercase()) " " b { (say(first.1)) }
                 }
                 "."
             }
@@ -160,11 +161,11 @@ fn side_by_side(page: &Page<'_>) -> Markup {
                 th { "Link" } th { "Version" } th { "Between" }
                 @for (name, _) in &apart { th { (name) } }
             } }
-            tbody { @for link in links {
+            tbody { @for (link, profile) in &links {
                 tr data-crate=(link.adapter()) {
                     th scope="row" { a href=(format!("#link:{}", link.name)) { (link.name) } }
                     td { (link.version) } td { (ways(link)) }
-                    @for (_, say) in &apart { td { (say(&link.profile)) } }
+                    @for (_, say) in &apart { td { (say(profile)) } }
                 }
             } }
         } }
@@ -218,9 +219,12 @@ fn card(page: &Page<'_>, link: &ReportLink) -> Markup {
                 } }
             }
             h4 { "Claims" }
-            dl.claims { @for (name, say) in CLAIMS {
-                div { dt { (name) } dd { (say(&link.profile)) } }
-            } }
+            dl.claims {
+                @if let Some(profile) = &link.profile { @for (name, say) in CLAIMS {
+                    div { dt { (name) } dd { (say(profile)) } }
+                } }
+                @for (name, value) in &link.claims { div { dt { (name) } dd { (value) } } }
+            }
             (cost(page, link))
             h4 { "Documented" }
             @if link.documented.is_empty() {

@@ -6,7 +6,8 @@ use crate::report::cost::{Cost, Costs};
 
 /// Width and height of the plot, and the room for its words.
 const PLOT: (f64, f64) = (640.0, 320.0);
-const LEFT: f64 = 64.0;
+const LEFT: f64 = 72.0;
+const RIGHT: f64 = 40.0;
 const BELOW: f64 = 36.0;
 
 pub(super) fn section(costs: &Costs) -> Markup {
@@ -50,7 +51,7 @@ fn figure(link: &Cost, size: u32) -> Markup {
         @if let Some(time) = link.one_way.get(&size) {
             (nanoseconds(time.median))
             @if let Some(calls) = link.calls.get(&size) {
-                span.muted { " · " (format!("{calls:.1}")) " calls" }
+                " " span.muted { (format!("{calls:.1}")) " calls" }
             }
         } @else { span.muted { "–" } }
     }
@@ -81,7 +82,7 @@ fn plot(links: &[&Cost], sizes: &[u32]) -> Markup {
     let (first, last) = (f64::from(*first).log10(), f64::from(*last).log10());
     let across = |size: u32| {
         let part = (f64::from(size).log10() - first) / (last - first).max(0.1);
-        LEFT + part * (PLOT.0 - LEFT - 16.0)
+        LEFT + part * (PLOT.0 - LEFT - RIGHT)
     };
     let down = |time: f64| {
         let part = (time.max(1.0).log10() - low) / (high - low).max(0.1);
@@ -95,11 +96,11 @@ fn plot(links: &[&Cost], sizes: &[u32]) -> Markup {
         link.one_way.iter().map(at).collect::<Vec<_>>().join(" ")
     };
     html! {
-        div.scroll {
-            svg.plot viewBox=(format!("0 0 {} {}", PLOT.0, PLOT.1)) width=(PLOT.0) role="img"
+        div {
+            svg.plot viewBox=(format!("0 0 {} {}", PLOT.0, PLOT.1)) role="img"
                 aria-label="Time for each message by its length; the table below has the numbers" {
                 @for time in decades {
-                    line.grid x1=(LEFT) x2=(PLOT.0 - 16.0) y1=(down(time)) y2=(down(time)) {}
+                    line.grid x1=(LEFT) x2=(PLOT.0 - RIGHT) y1=(down(time)) y2=(down(time)) {}
                     text x=(LEFT - 8.0) y=(down(time) + 4.0) text-anchor="end" { (nanoseconds(time)) }
                 }
                 @for size in sizes {

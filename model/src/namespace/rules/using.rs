@@ -1,35 +1,30 @@
 //! Using a handle, and letting go of it.
 
-use super::{becomes, refused};
+use super::{EMPTY, OPEN, TO_TAKE, becomes, handle, mailbox, refused, takes};
 use crate::machine::{Effects, Errno};
 use crate::namespace::op::{Access, Op, Ret};
-use crate::namespace::state::Handle;
-use crate::namespace::{At, Condition, NameRule, Namespace};
+use crate::namespace::{At, Condition, NameRule, Namespace, Withdrawal};
+use crate::op::Process;
 use crate::rule::Force::Shall;
 use crate::rule::Kind;
 use crate::source::Source::{Clause, Statement as S};
-
-const OPEN: Condition = Condition::new("the handle is open", |at| handle(at).is_some());
 
 const TO_PUT: Condition = Condition::new("the handle is open for putting", |at| {
     handle(at).is_some_and(|h| h.access != Access::Take)
 });
 
-const TO_TAKE: Condition = Condition::new("the handle is open for taking", |at| {
-    handle(at).is_some_and(|h| h.access != Access::Put)
+const FULL: Condition = Condition::new("the mailbox is full", |at| {
+    mailbox(at).is_some_and(|m| m.content.len() >= at.machine.places as usize)
 });
 
-const EMPTY: Condition = Condition::new("nothing rests in the mailbox", |at| {
-    handle(at).is_none_or(|h| at.state.mailbox(h.mailbox).content.is_empty())
+const WAITED: Condition = Condition::new("somebody waits for a message", |at| {
+    mailbox(at).is_some_and(|mailbox| !mailbox.waiting.is_empty())
 });
 
-fn handle(at: &At<'_>) -> Option<Handle> {
-    let slot = match at.op {
-        Op::Put { handle, .. } | Op::Take { handle } | Op::Close { handle } => handle,
-        _ => return None,
-    };
-    at.state.holder(at.process).handles.get(slot).copied()
-}
+const ALERTS: Condition =
+    Condition::new("the mailbox is empty, and somebody is to be told", |at| {
+        mailbox(at).is_some_and(|m| m.content.is_empty() && m.registered.is_some())
+    });
 
 fn puts(at: &At<'_>) -> Effects<Namespace> {
     let Op::Put { value, .. } = at.op else { return None };
@@ -39,21 +34,42 @@ fn puts(at: &At<'_>) -> Effects<Namespace> {
     becomes(next, Ret::Done)
 }
 
-fn takes(at: &At<'_>) -> Effects<Namespace> {
-    let mailbox = handle(at)?.mailbox;
+/// The same, and whoever asked for it is told, once.
+fn puts_and_tells(at: &At<'_>) -> Effects<Namespace> {
+    let Op::Put { value, .. } = at.op else { return None };
+    let place = handle(at)?.mailbox;
     let mut next = at.state.clone();
-    let content = &mut next.mailbox_mut(mailbox).content;
-    if content.is_empty() {
+    next.mailbox_mut(place).content.push(*value);
+    let (told, _) = next.mailbox_mut(place).registered.take()?;
+    next.holder_mut(told).notices += 1;
+    becomes(next, Ret::Done)
+}
+
+/// The message goes to whoever has waited the longest.
+fn hands_over(at: &At<'_>) -> Effects<Namespace> {
+    let Op::Put { value, .. } = at.op else { return None };
+    let place = handle(at)?.mailbox;
+    let mut next = at.state.clone();
+    let mailbox = next.mailbox_mut(place);
+    if mailbox.waiting.is_empty() {
         return None;
     }
-    let value = content.remove(0);
-    becomes(next, Ret::Taken(value))
+    let first = mailbox.waiting.remove(0);
+    mailbox.handed.push((first, *value));
+    becomes(next, Ret::Done)
 }
 
 fn closes(at: &At<'_>) -> Effects<Namespace> {
     let Op::Close { handle } = at.op else { return None };
+    let place = super::handle(at)?.mailbox;
     let mut next = at.state.clone();
     next.holder_mut(at.process).handles.remove(handle);
+    let withdraws = |(p, through): (Process, u8)| {
+        let any = at.machine.withdrawal == Withdrawal::OfAnyHandle;
+        p == at.process && (any || through == *handle)
+    };
+    let registered = &mut next.mailbox_mut(place).registered;
+    *registered = registered.filter(|who| !withdraws(*who));
     next.collect();
     becomes(next, Ret::Done)
 }
@@ -67,8 +83,45 @@ pub(super) const RULES: &[NameRule] = &[
         force: Shall,
         kind: Kind::Completes,
         on: |op| matches!(op, Op::Put { .. }),
-        when: &[TO_PUT],
+        when: &[TO_PUT, FULL.not(), WAITED.not(), ALERTS.not()],
         effect: puts,
+    },
+    NameRule {
+        id: "name.put.full.refused",
+        says: "Putting into a mailbox that is full, not waiting, is refused with EAGAIN, and \
+               nothing is put.",
+        sources: &[S("B3"), S("N4"), Clause("POSIX mq_send: EAGAIN")],
+        force: Shall,
+        kind: Kind::Refuses,
+        on: |op| matches!(op, Op::Put { .. }),
+        when: &[TO_PUT, FULL],
+        effect: |at| refused(at, Errno::Again),
+    },
+    NameRule {
+        id: "name.put.empty.notifies",
+        says: "A message that arrives at an empty mailbox for which nobody waits is told to the \
+               process that is registered for it, once: the registration is gone with that.",
+        sources: &[S("N4"), Clause("POSIX mq_notify: empty to nonempty, then removed")],
+        force: Shall,
+        kind: Kind::Completes,
+        on: |op| matches!(op, Op::Put { .. }),
+        when: &[TO_PUT, WAITED.not(), ALERTS],
+        effect: puts_and_tells,
+    },
+    NameRule {
+        id: "name.put.waited.hands-over",
+        says: "A message goes to whoever has waited for it the longest, and then nobody is told \
+               of it: a registration stays.",
+        sources: &[
+            S("N4"),
+            S("Y4"),
+            Clause("POSIX mq_send: the longest waiting; mq_notify: as if the queue remains empty"),
+        ],
+        force: Shall,
+        kind: Kind::Completes,
+        on: |op| matches!(op, Op::Put { .. }),
+        when: &[TO_PUT, WAITED],
+        effect: hands_over,
     },
     NameRule {
         id: "name.put.closed.refused",
@@ -114,9 +167,10 @@ pub(super) const RULES: &[NameRule] = &[
     },
     NameRule {
         id: "name.close.open.releases",
-        says: "Closing a handle takes it away; the mailbox stays as long as it has its name or \
-               somebody else holds it.",
-        sources: &[S("N5"), Clause("POSIX mq_close")],
+        says: "Closing a handle takes it away, and with it a registration for notification that \
+               was made through it; the mailbox stays as long as it has its name or somebody else \
+               holds it.",
+        sources: &[S("N5"), Clause("POSIX mq_close: the notification request is removed")],
         force: Shall,
         kind: Kind::Completes,
         on: |op| matches!(op, Op::Close { .. }),
@@ -135,7 +189,8 @@ pub(super) const RULES: &[NameRule] = &[
     },
     NameRule {
         id: "name.exit.any.releases",
-        says: "A process that ends closes its handles; names, mailboxes and messages stay.",
+        says: "A process that ends closes its handles, and its registrations are gone; names, \
+               mailboxes and messages stay.",
         sources: &[S("N5"), Clause("POSIX _Exit: open message queues are closed as by mq_close")],
         force: Shall,
         kind: Kind::Completes,

@@ -1,20 +1,38 @@
 //! One operation, stepped through: where it touches what others see, and how to stand at any of
 //! its instructions again in another world.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod spin;
+mod way;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::Trouble;
 use super::control::Meeting;
-use super::course::Way;
-use super::decode::{Flow, Kind};
+use super::decode::Kind;
 use super::shared::{Shared, is_visible, remaps};
 use super::time::Sleep;
 use super::tracer::{Patience, Stop, Tracer};
 
+pub(super) use way::follow;
+
 /// Above so many instructions an operation is not stepped to its end.
 pub(super) const LONGEST: usize = 200_000;
+
+/// From so many instructions on an operation that shares no memory is stopped at its system calls
+/// only.
+const LONG: usize = 10_000;
+
+/// What is said of an operation that is longer.
+pub(super) fn too_long(instructions: usize) -> Trouble {
+    Trouble::TooLong(format!(
+        "it takes more than {instructions} instructions, one stop each; have the adapter claim \
+         smaller messages, or leave it to the runs by processes"
+    ))
+}
 
 /// When an operation is given up.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +68,9 @@ pub(super) struct Trace {
     pub(super) calls: Vec<(usize, u64)>,
     /// Where it says that it waits by spinning.
     pub(super) pauses: Vec<usize>,
+    /// From this position on the path holds system calls only: it is long, and shares no memory,
+    /// so that nothing else can be told apart.
+    pub(super) calls_only: Option<usize>,
     /// How it ended.
     pub(super) end: Ending,
     /// Where it stood then.
@@ -64,7 +85,7 @@ pub(super) enum Ending {
     /// It sleeps, in the system call at the last position but one.
     Asleep(Sleep),
     /// It died by itself: signal or exit code.
-    Gone(Result<i32, nix::sys::signal::Signal>),
+    Gone(Result<i32, Signal>),
     /// It was given up: see [`Limits`].
     TooLong,
 }
@@ -93,12 +114,17 @@ pub(super) fn through(tracer: &mut Tracer, pid: Pid, limits: Limits) -> Result<T
         states: Vec::new(),
         calls: Vec::new(),
         pauses: Vec::new(),
+        calls_only: None,
         end: Ending::TooLong,
         stand: 0,
     };
     let mut slept: Vec<u64> = Vec::new();
     let mut changes = Changes::default();
     while trace.path.len() < limits.instructions && trace.pauses.len() < limits.pauses {
+        if trace.path.len() == LONG && !shared.is_any() {
+            to_end_by_calls(tracer, pid, patience, &mut trace)?;
+            break;
+        }
         let registers = tracer.registers(pid)?;
         let decoded = tracer.instruction(pid, registers.rip)?;
         let (position, kind) = (trace.path.len(), decoded.kind);
@@ -147,7 +173,7 @@ pub(super) fn through(tracer: &mut Tracer, pid: Pid, limits: Limits) -> Result<T
             _ => {}
         }
         if kind == Kind::Pause && limits.pauses == usize::MAX {
-            spin(tracer, pid, &mut trace)?;
+            spin::spin(tracer, pid, &mut trace)?;
         }
         match stop {
             Stop::Stepped => {}
@@ -164,6 +190,61 @@ pub(super) fn through(tracer: &mut Tracer, pid: Pid, limits: Limits) -> Result<T
     }
     Ok(trace)
 }
+
+/// Lets the process run on to the end of its operation, and writes down its system calls.
+fn to_end_by_calls(
+    tracer: &mut Tracer,
+    pid: Pid,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<(), Trouble> {
+    trace.calls_only = Some(trace.path.len());
+    let patience = Patience { running: Duration::from_secs(2), ..patience };
+    loop {
+        match tracer.run_to_call(pid, patience)? {
+            Stop::Meeting(Meeting::End) => {
+                trace.end = Ending::Returned;
+                // Behind the trap, where it stands.
+                trace.stand = tracer.registers(pid)?.rip;
+                return Ok(());
+            }
+            Stop::Call => {}
+            // Which Rust's programs ignore.
+            Stop::Signal(Signal::SIGPIPE) => continue,
+            Stop::Gone(how) => {
+                trace.end = Ending::Gone(how);
+                return Ok(());
+            }
+            Stop::Spins => return Ok(()),
+            other => return Err(Trouble::Broken(format!("an operation stops so: {other:?}"))),
+        }
+        let registers = tracer.registers(pid)?;
+        trace.calls.push((trace.path.len(), registers.orig_rax));
+        trace.path.push(registers.rip - CALL);
+        trace.repeated.push(false);
+        match tracer.run_to_call(pid, patience)? {
+            Stop::Call
+                if remaps(registers.orig_rax) && Shared::of(pid).is_ok_and(|s| s.is_any()) =>
+            {
+                let why = "a long operation that begins to share memory cannot be stepped";
+                return Err(Trouble::TooLong(why.into()));
+            }
+            Stop::Call => {}
+            Stop::Asleep(sleep) => {
+                trace.end = Ending::Asleep(sleep);
+                return Ok(());
+            }
+            Stop::Gone(how) => {
+                trace.end = Ending::Gone(how);
+                return Ok(());
+            }
+            other => return Err(Trouble::Broken(format!("a system call stops so: {other:?}"))),
+        }
+    }
+}
+
+/// The length of `syscall`.
+const CALL: u64 = 2;
 
 /// What an operation has changed of what is shared.
 #[derive(Default)]
@@ -199,91 +280,7 @@ impl Changes {
     }
 }
 
-/// Where the process goes round and round, saying each time that it waits, and leaves what is
-/// shared as it found it: lets it go round at full speed until it leaves, and writes down what
-/// stepping would have.
-///
-/// A breakpoint stands at every branch out of the loop, so that nothing is executed unseen but
-/// what has been seen to change nothing. A round that leaves out a part of the loop is counted whole.
-fn spin(tracer: &mut Tracer, pid: Pid, trace: &mut Trace) -> Result<(), Trouble> {
-    let Some(round) = trace.round() else { return Ok(()) };
-    let body: Vec<u64> = trace.path[round.clone()].to_vec();
-    let Some(exits) = exits(tracer, pid, &body)? else { return Ok(()) };
-    let accesses: Vec<Access> =
-        trace.accesses.iter().filter(|a| round.contains(&a.position)).cloned().collect();
-    for at in exits.keys().chain([&body[0]]) {
-        tracer.plant(pid, *at)?;
-    }
-    // It stands behind the pause, which the body begins with.
-    let (mut begin, mut done) = (trace.path.len() - 1, 1);
-    let mut left = None;
-    while left.is_none() && trace.path.len() < LONGEST {
-        left = match tracer.go(pid)? {
-            Stop::Planted(at) if at == body[0] => None,
-            Stop::Planted(at) => exits.get(&at).copied(),
-            other => return Err(Trouble::Broken(format!("a loop stops so: {other:?}"))),
-        };
-        // Where it leaves, it has been up to the branch; else it has been round.
-        let length = left.map_or(body.len(), |last| last + 1);
-        for address in &body[done.min(length)..length] {
-            trace.path.push(*address);
-            trace.repeated.push(false);
-        }
-        for access in &accesses {
-            let i = access.position - round.start;
-            if (done..length).contains(&i) {
-                trace.accesses.push(Access { position: begin + i, ..access.clone() });
-            }
-        }
-        if left.is_none() {
-            (begin, done) = (trace.path.len(), 0);
-            trace.pauses.push(begin);
-            tracer.pass_pause(pid)?;
-        }
-    }
-    for at in exits.keys().chain([&body[0]]) {
-        tracer.uproot(pid, *at)?;
-    }
-    Ok(())
-}
-
-/// The branches out of this loop: where each leads, and the place of its instruction in the
-/// body. `None`: one may lead anywhere.
-fn exits(
-    tracer: &mut Tracer,
-    pid: Pid,
-    body: &[u64],
-) -> Result<Option<BTreeMap<u64, usize>>, Trouble> {
-    let mut exits = BTreeMap::new();
-    for (i, at) in body.iter().enumerate() {
-        let next = body[(i + 1) % body.len()];
-        match tracer.instruction(pid, *at)?.flow {
-            Flow::One => {}
-            Flow::Any => return Ok(None),
-            Flow::Two(ways) => {
-                for way in ways.into_iter().filter(|way| *way != next && !body.contains(way)) {
-                    exits.entry(way).or_insert(i);
-                }
-            }
-        }
-    }
-    Ok(Some(exits))
-}
-
 impl Trace {
-    /// The positions from the last pause but one up to the last, if they are those of a loop
-    /// that changes nothing, seen twice.
-    fn round(&self) -> Option<std::ops::Range<usize>> {
-        let [.., first, second, third] = self.pauses[..] else { return None };
-        let same = self.path[first..second] == self.path[second..third]
-            && self.path[second] == self.path[third];
-        let quiet = |at: usize| !(first..third).contains(&at);
-        let calls = self.calls.iter().all(|(at, _)| quiet(*at));
-        let still = self.state_at(second) == self.state_at(third);
-        let plain = !self.repeated[first..third].contains(&true);
-        (same && calls && still && plain).then_some(second..third)
-    }
-
     /// What is shared when the process stands at this position; `None`: as at the beginning.
     fn state_at(&self, position: usize) -> Option<u64> {
         let written = self.states.partition_point(|(at, _)| *at < position);
@@ -348,82 +345,4 @@ impl Trace {
         }
         points
     }
-
-    /// The way to this position, from where the trace began.
-    pub(super) fn way(&self, tracer: &mut Tracer, position: usize) -> Result<Way, Trouble> {
-        let (from, hits) = self.nearest(position);
-        let run = match from {
-            0 => None,
-            from => Some((tracer.spot(self.path[from])?, hits)),
-        };
-        let at = self.path.get(position).copied().unwrap_or(self.stand);
-        let at = tracer.spot(at)?;
-        Ok(Way { run, steps: position - from, at, instructions: position })
-    }
-
-    /// The cheapest way to a position: the position to run to by a breakpoint (0: none), and how
-    /// often that is hit on the way. The rest is stepped.
-    fn nearest(&self, position: usize) -> (usize, usize) {
-        /// A hit that is passed over costs a stop, a step, and planting again.
-        const HIT: usize = 3;
-        /// No breakpoint is looked for further back than this.
-        const FAR: usize = 400;
-        let mut best = (0, 0, position);
-        let last = position.min(self.path.len().saturating_sub(1));
-        for from in (position.saturating_sub(FAR).max(1)..=last).rev() {
-            let steps = position - from;
-            if steps + HIT >= best.2 {
-                break;
-            }
-            // A breakpoint on a repeated instruction is hit once, not at each iteration.
-            if self.repeated[from] || self.path[from] == self.path[0] {
-                continue;
-            }
-            let hits = self.path[..=from].iter().filter(|at| **at == self.path[from]).count();
-            if steps + HIT * hits < best.2 {
-                best = (from, hits, steps + HIT * hits);
-            }
-        }
-        (best.0, best.1)
-    }
-}
-
-/// Goes this way.
-pub(super) fn follow(tracer: &mut Tracer, pid: Pid, way: &Way) -> Result<(), Trouble> {
-    let diverged = |stop: &dyn std::fmt::Debug| {
-        let (after, at) = (way.instructions, &way.at);
-        Trouble::Diverged(format!("on the way to instruction {after}, at {at}: {stop:?}"))
-    };
-    let step = |tracer: &mut Tracer| {
-        let at = tracer.registers(pid)?.rip;
-        let stop = match tracer.instruction(pid, at)?.kind {
-            Kind::SystemCall => tracer.step_call(pid, Patience::default())?,
-            _ => tracer.step(pid)?,
-        };
-        if stop == Stop::Stepped { Ok(()) } else { Err(diverged(&stop)) }
-    };
-    if let Some((spot, hits)) = &way.run {
-        let at = tracer.address(spot)?;
-        tracer.plant(pid, at)?;
-        for hit in 1..=*hits {
-            match tracer.go(pid)? {
-                Stop::Planted(address) if address == at => {}
-                stop => return Err(diverged(&stop)),
-            }
-            tracer.uproot(pid, at)?;
-            if hit < *hits {
-                step(tracer)?;
-                tracer.plant(pid, at)?;
-            }
-        }
-    }
-    for _ in 0..way.steps {
-        step(tracer)?;
-    }
-    let (expected, found) = (tracer.address(&way.at)?, tracer.registers(pid)?.rip);
-    if expected != found {
-        let found = tracer.spot(found)?;
-        return Err(diverged(&format!("it stands at {found}")));
-    }
-    Ok(())
 }

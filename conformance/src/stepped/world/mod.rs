@@ -1,22 +1,20 @@
 //! A world: one link, freshly created, and the actors on it; what is done in it, and the history
 //! of what they are told.
 
+mod calls;
+
 use std::time::Duration;
 
-use ipc_model::{Counterexample, Ends, History, Message, Mode, Operation, Process, Profile};
-use ipc_model::{Refusal, Ret, Verdict};
-use nix::sys::signal::Signal;
+use ipc_model::{Counterexample, Ends, History, Message, Process, Profile, Verdict};
 use nix::unistd::Pid;
 
-use super::control::{Answer, Command, Meeting, SLOTS};
-use super::course::{Action, CREATOR, Call, Course, Way};
+use super::control::{Answer, Command, Meeting, SLOTS, ZYGOTE_SLOT};
+use super::course::{Action, CREATOR, Call, Course};
 use super::memory::Image;
-use super::trace::{self, Ending, Limits, Trace};
-use super::tracer::{Patience, Stop, Tracer};
+use super::tracer::{Stop, Tracer};
 use super::{Finding, Trouble};
 use crate::adapter::{Place, Role};
 
-const ZYGOTE_SLOT: usize = 0;
 const CREATOR_SLOT: usize = 1;
 
 /// What all worlds of one sweep have in common.
@@ -115,6 +113,8 @@ pub(super) struct Ended {
     pub(super) history: History,
     pub(super) odd: Option<String>,
     pub(super) words: Vec<String>,
+    /// What was there when all had ended, and what one removes had been removed.
+    pub(super) left: Vec<String>,
 }
 
 impl<'t> World<'t> {
@@ -140,7 +140,7 @@ impl<'t> World<'t> {
     pub(super) fn create(tracer: &'t mut Tracer, setup: &'t Setup) -> Result<Self, Trouble> {
         let mut world = Self::new(tracer, setup);
         world.creator()?;
-        world.whole(CREATOR, Call::Create)?;
+        world.whole(CREATOR, Call::Create).map_err(Trouble::in_the_way)?;
         Ok(world)
     }
 
@@ -255,207 +255,6 @@ impl<'t> World<'t> {
         self.actor(process).open.is_some()
     }
 
-    fn tick(&mut self) -> u64 {
-        // So that the picture of the history counts events.
-        self.clock += 1_000;
-        self.clock
-    }
-
-    fn open(&mut self, process: Process, call: Call, stepped: bool) -> Result<(), Trouble> {
-        let slot = self.actor(process).slot;
-        let (link, place) = (self.setup.link.clone(), self.setup.place.clone());
-        let command = match call {
-            Call::Create => Command::Create { link, place, stepped },
-            Call::Connect => Command::Connect { stepped },
-            Call::Op { op, timeout } => Command::Call { op, timeout, stepped },
-        };
-        self.command(slot, &command)?;
-        if stepped {
-            reach(self.tracer, self.pid(process), Meeting::Begin)?;
-        }
-        self.actions.push(Action::Begin { process, call });
-        let number = match call {
-            Call::Op { op, timeout } => {
-                let call = self.tick();
-                let timeout = (op.mode() == Mode::Timed).then_some(timeout);
-                let operation = Operation { process, op, call, ret: None, timeout, blocked: None };
-                self.history.operations.push(operation);
-                Some(self.history.operations.len() - 1)
-            }
-            _ => None,
-        };
-        self.actor_mut(process).open = Some(Open { number, stepped });
-        Ok(())
-    }
-
-    /// Brings the actor to where this call begins.
-    pub(super) fn begin(&mut self, process: Process, call: Call) -> Result<(), Trouble> {
-        self.open(process, call, true)
-    }
-
-    /// Has the actor make this call as soon as it goes on, without a stop at its beginning.
-    pub(super) fn begin_whole(&mut self, process: Process, call: Call) -> Result<(), Trouble> {
-        self.open(process, call, false)
-    }
-
-    /// One whole call that must succeed, and that the model has no word for.
-    pub(super) fn whole(&mut self, process: Process, call: Call) -> Result<(), Trouble> {
-        match self.call(process, call)? {
-            Progress::Returned(Answer::Done) => Ok(()),
-            Progress::Returned(Answer::Odd(why)) => Err(Trouble::Refused(format!("{call}: {why}"))),
-            other => Err(Trouble::Refused(format!("{call}: {}", other.word()))),
-        }
-    }
-
-    /// One whole call.
-    pub(super) fn call(&mut self, process: Process, call: Call) -> Result<Progress, Trouble> {
-        self.open(process, call, false)?;
-        self.go_on(process, true)
-    }
-
-    /// One whole call, up to where it sleeps, though time might wake it.
-    pub(super) fn call_briefly(
-        &mut self,
-        process: Process,
-        call: Call,
-    ) -> Result<Progress, Trouble> {
-        self.open(process, call, false)?;
-        self.go_on(process, false)
-    }
-
-    /// Lets the actor go on with its call. One that does not come to its end is stopped where it
-    /// spins, or left asleep. Unless `thorough`, it is enough to see that it sleeps.
-    pub(super) fn go_on(&mut self, process: Process, thorough: bool) -> Result<Progress, Trouble> {
-        let progress = match self.advance(process, thorough)? {
-            // A suspicion is looked at with ten times the patience before it counts.
-            Progress::Spins if thorough => {
-                let default = Patience::default();
-                let more = Patience { running: 10 * default.running, ..default };
-                self.advance_with(process, more)?
-            }
-            progress => progress,
-        };
-        let came = progress.word();
-        self.actions.push(Action::GoOn { process, thorough, came });
-        match &progress {
-            Progress::Returned(Answer::Odd(why)) => self.note_odd(format!("{process}: {why}")),
-            Progress::Gone(how) => self.note_odd(format!("{process} died of {how}")),
-            _ => {}
-        }
-        Ok(progress)
-    }
-
-    fn note_odd(&mut self, what: String) {
-        self.odd.get_or_insert(what);
-    }
-
-    fn advance(&mut self, process: Process, thorough: bool) -> Result<Progress, Trouble> {
-        self.advance_with(process, Patience { brief: !thorough, ..Patience::default() })
-    }
-
-    fn advance_with(&mut self, process: Process, patience: Patience) -> Result<Progress, Trouble> {
-        let pid = self.pid(process);
-        let asleep = std::mem::take(&mut self.actor_mut(process).asleep);
-        let mut stop = match asleep {
-            true => self.tracer.attend(pid, patience)?,
-            false => self.tracer.run(pid, patience)?,
-        };
-        // Its call is over, or the step into it: it has been woken.
-        while matches!(stop, Stop::Call | Stop::Stepped) {
-            stop = self.tracer.run(pid, patience)?;
-        }
-        if stop == Stop::Spins {
-            stop = self.tracer.halt(pid)?;
-        }
-        match stop {
-            Stop::Signal(Signal::SIGSTOP) => Ok(Progress::Spins),
-            stop => {
-                self.actor_mut(process).asleep = matches!(stop, Stop::Asleep(_));
-                self.progress(process, stop)
-            }
-        }
-    }
-
-    /// Lets the actor go this way in its call.
-    pub(super) fn reach(&mut self, process: Process, way: &Way) -> Result<(), Trouble> {
-        let pid = self.pid(process);
-        trace::follow(self.tracer, pid, way)?;
-        self.actions.push(Action::Reach { process, way: way.clone() });
-        self.photograph(pid)
-    }
-
-    fn photograph(&mut self, pid: Pid) -> Result<(), Trouble> {
-        if let Some(images) = &mut self.images {
-            images.push(Image::of(pid).map_err(Trouble::Broken)?);
-        }
-        Ok(())
-    }
-
-    /// Steps through the call that the actor is in.
-    pub(super) fn trace(
-        &mut self,
-        process: Process,
-        limits: Limits,
-    ) -> Result<(Trace, Progress), Trouble> {
-        let pid = self.pid(process);
-        let trace = trace::through(self.tracer, pid, limits)?;
-        let stop = match &trace.end {
-            Ending::Returned => Stop::Meeting(Meeting::End),
-            Ending::Asleep(sleep) => Stop::Asleep(*sleep),
-            Ending::Gone(how) => Stop::Gone(*how),
-            Ending::TooLong => Stop::Spins,
-        };
-        self.actor_mut(process).asleep = matches!(stop, Stop::Asleep(_));
-        let progress = self.progress(process, stop)?;
-        Ok((trace, progress))
-    }
-
-    fn progress(&mut self, process: Process, stop: Stop) -> Result<Progress, Trouble> {
-        let stepped = self.actor(process).open.is_some_and(|o| o.stepped);
-        match stop {
-            Stop::Meeting(Meeting::End) if stepped => {
-                let time = self.tick();
-                reach(self.tracer, self.pid(process), Meeting::Idle)?;
-                self.returned(process, time).map(Progress::Returned)
-            }
-            Stop::Meeting(Meeting::Idle) if !stepped => {
-                let time = self.tick();
-                self.returned(process, time).map(Progress::Returned)
-            }
-            Stop::Asleep(_) => {
-                let time = self.tick();
-                if let Some(open) = self.actor(process).open.and_then(|o| o.number) {
-                    self.history.operations[open].blocked = Some(time);
-                }
-                Ok(Progress::Asleep)
-            }
-            Stop::Spins => Ok(Progress::Spins),
-            Stop::Signal(signal) => {
-                self.kill_quietly(process)?;
-                Ok(Progress::Gone(signal.to_string()))
-            }
-            Stop::Gone(Ok(code)) => Ok(Progress::Gone(format!("exit code {code}"))),
-            Stop::Gone(Err(signal)) => Ok(Progress::Gone(signal.to_string())),
-            other => Err(unexpected("an actor", &other)),
-        }
-    }
-
-    fn returned(&mut self, process: Process, mut time: u64) -> Result<Answer, Trouble> {
-        let slot = self.actor(process).slot;
-        let answer: Answer = self.tracer.control.read(slot).map_err(Trouble::Broken)?;
-        let open = self.actor_mut(process).open.take().and_then(|o| o.number);
-        if let (Some(open), Some(ret)) = (open, answer.ret()) {
-            let operation = &mut self.history.operations[open];
-            if let (Ret::Refused(Refusal::Timeout), Some(timeout)) = (ret, operation.timeout) {
-                // The clock of a world counts events, but a call never times out early in it.
-                time = time.max(operation.call + timeout + 1);
-                self.clock = time;
-            }
-            operation.ret = Some((time, ret));
-        }
-        Ok(answer)
-    }
-
     fn kill_quietly(&mut self, process: Process) -> Result<(), Trouble> {
         let pid = self.pid(process);
         self.tracer.kill(pid)?;
@@ -480,9 +279,11 @@ impl<'t> World<'t> {
 
     /// Ends the world, and removes its link.
     pub(super) fn end(mut self) -> Result<Ended, Trouble> {
-        self.clear()?;
+        let left = self.clear()?;
         let mut history = std::mem::take(&mut self.history);
-        history.quiescent = true;
+        // A call that was told something that the model has no word for is over, and looks as if
+        // it were not.
+        history.quiescent = self.odd.is_none();
         let course = Course {
             senders: self.setup.ends.senders.iter().collect(),
             receivers: self.setup.ends.receivers.iter().collect(),
@@ -490,32 +291,41 @@ impl<'t> World<'t> {
             actions: std::mem::take(&mut self.actions),
         };
         let (odd, words) = (self.odd.take(), std::mem::take(&mut self.words));
-        Ok(Ended { course, history, odd, words })
+        Ok(Ended { course, history, odd, words, left })
     }
 
-    fn clear(&mut self) -> Result<(), Trouble> {
+    /// Kills all but the creator, who ends in order and removes the link; where it cannot, others
+    /// remove it. Names what is there all the same, which goes, too.
+    fn clear(&mut self) -> Result<Vec<String>, Trouble> {
         self.ended = true;
         self.tracer.stops_at_calls = false;
         self.tracer.ahead = std::time::Duration::ZERO;
-        let (creators, actors): (Vec<&Actor>, Vec<&Actor>) =
-            self.actors.iter().partition(|a| a.process == CREATOR);
-        for actor in actors {
+        for actor in self.actors.iter().filter(|a| a.process != CREATOR) {
             self.tracer.kill(actor.pid)?;
         }
+        let creators = self.actors.iter().filter(|a| a.process == CREATOR);
         let mut orderly = false;
-        for (pid, slot) in creators.iter().map(|c| (c.pid, c.slot)) {
-            if !self.tracer.is_alive(pid) {
+        for creator in creators {
+            if !self.tracer.is_alive(creator.pid) {
                 continue;
             }
             // One that was stopped in the middle of creating cannot be asked to finish.
-            let idle = self.actors.iter().all(|a| a.pid != pid || a.open.is_none());
-            if idle {
-                self.tracer.control.write(slot, &Command::Finish).map_err(Trouble::Broken)?;
-                orderly = matches!(self.tracer.go(pid)?, Stop::Gone(_));
+            if creator.open.is_none() {
+                self.tracer
+                    .control
+                    .write(creator.slot, &Command::Finish)
+                    .map_err(Trouble::Broken)?;
+                orderly = matches!(self.tracer.go(creator.pid)?, Stop::Gone(_));
             }
-            self.tracer.kill(pid)?;
+            self.tracer.kill(creator.pid)?;
         }
-        if orderly { Ok(()) } else { self.remove_leftovers() }
+        self.tracer.kill_all()?;
+        if !orderly {
+            self.remove_leftovers()?;
+        }
+        self.command(ZYGOTE_SLOT, &Command::Clear { place: self.setup.place.clone() })?;
+        reach(self.tracer, self.tracer.zygote(), Meeting::Idle)?;
+        self.tracer.control.read(ZYGOTE_SLOT).map_err(Trouble::Broken)
     }
 }
 
@@ -559,6 +369,12 @@ fn reach(tracer: &mut Tracer, pid: Pid, meeting: Meeting) -> Result<(), Trouble>
 }
 
 fn unexpected(who: &str, stop: &Stop) -> Trouble {
+    if let Stop::Forked(_) = stop {
+        return Trouble::Broken(format!(
+            "{who} starts a process of its own, and only those that the link is used by are \
+             stepped; have the adapter do without, or leave it to the runs by processes"
+        ));
+    }
     Trouble::Broken(format!("{who} stops where it should not: {stop:?}"))
 }
 
