@@ -140,8 +140,11 @@ fn a_profile_that_contradicts_itself_is_refused_with_the_two_switches_that_clash
     }
 }
 
+/// A switch, by its name, and how it is set.
+type Setting = (&'static str, fn(&mut Profile));
+
 /// Every switch with every kind of value.
-fn settings() -> Vec<(&'static str, fn(&mut Profile))> {
+fn settings() -> Vec<Setting> {
     vec![
         ("capacity", |p| p.capacity = Capacity::Zero),
         ("capacity", |p| p.capacity = Capacity::Bounded(1)),
