@@ -144,7 +144,8 @@ impl Diff {
             }
             diff.links.push(LinkPair {
                 link: name,
-                claims_changed: matches!((&was, &is), (Some(a), Some(b)) if a.profile != b.profile),
+                claims_changed: matches!((&was, &is), (Some(a), Some(b)) if a.profile != b.profile
+                    || a.claims != b.claims),
                 before: was.map(|l| l.version),
                 after: is.map(|l| l.version),
             });

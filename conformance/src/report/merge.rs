@@ -129,6 +129,9 @@ fn same_link(a: &ReportLink, b: &ReportLink) -> Result<(), MergeError> {
         let text = |l: &ReportLink| serde_json::to_string(&l.profile).unwrap_or_default();
         return differ("profile", text(a), text(b));
     }
+    if a.claims != b.claims {
+        return differ("claims", format!("{:?}", a.claims), format!("{:?}", b.claims));
+    }
     Ok(())
 }
 
