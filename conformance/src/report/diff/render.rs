@@ -1,10 +1,12 @@
 //! The differences between two reports, for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::{Change, Diff, LinkPair, Side};
+use super::{Change, Diff, Kind, LinkPair, Side};
+use crate::report::CellVerdict;
 use crate::report::html::{sign, style};
 use crate::report::markdown::escape;
 
@@ -57,6 +59,31 @@ fn summary(diff: &Diff) -> String {
     text
 }
 
+/// Whether a change has a line of its own: what a whole link brings or takes with it has none, nor
+/// what is not claimed, but for what is red.
+fn tells(pair: &LinkPair, change: &&Change) -> bool {
+    let whole = pair.before.is_some() != pair.after.is_some();
+    let Some(side) = change.after.as_ref().or(change.before.as_ref()) else { return true };
+    let quiet = whole || side.verdict == CellVerdict::NotClaimed;
+    change.kind == Kind::Changed || side.verdict.is_red() || !quiet
+}
+
+/// How many of which verdict were added, and deleted.
+fn counts(changes: Vec<&Change>) -> BTreeMap<&'static str, String> {
+    let mut counts: BTreeMap<&str, BTreeMap<CellVerdict, usize>> = BTreeMap::new();
+    for change in changes {
+        let side = change.after.as_ref().or(change.before.as_ref());
+        if let Some(side) = side {
+            *counts.entry(change.kind.word()).or_default().entry(side.verdict).or_default() += 1;
+        }
+    }
+    let words = |verdicts: BTreeMap<CellVerdict, usize>| {
+        let parts = verdicts.iter().map(|(v, n)| format!("{n} {}", v.word()));
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    counts.into_iter().map(|(kind, verdicts)| (kind, words(verdicts))).collect()
+}
+
 /// For a terminal: one line a change.
 pub fn text(diff: &Diff) -> String {
     let mut out = String::new();
@@ -66,7 +93,11 @@ pub fn text(diff: &Diff) -> String {
             continue;
         }
         let _ = writeln!(out, "{}  {}", pair.link, versions(pair));
-        for change in changes {
+        let (told, counted) = changes.into_iter().partition(|c| tells(pair, c));
+        for (kind, words) in counts(counted) {
+            let _ = writeln!(out, "    {kind:<7}  {words}");
+        }
+        for change in told {
             let (before, after) = (side(change.before.as_ref()), side(change.after.as_ref()));
             let mark = if change.became_red { "✗" } else { " " };
             let word = change.kind.word();
