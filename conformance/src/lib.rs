@@ -16,6 +16,7 @@ pub mod frames;
 pub mod futures;
 pub mod generate;
 mod harness;
+mod heap;
 mod host;
 pub mod lineage;
 pub mod look;
@@ -39,6 +40,8 @@ pub mod versions;
 pub mod worker;
 
 use std::process::ExitCode;
+
+pub use heap::SharedHeap;
 
 /// Why a cell is inconclusive that the user did not ask for.
 pub const NOT_ASKED: &str = "not asked for";

@@ -13,6 +13,7 @@ use ipc_model::{
     race, scenarios,
 };
 
+use crate::objects;
 use crate::report::Report;
 
 /// What there is about one rule.
@@ -56,6 +57,13 @@ pub fn of_all(report: Option<&Report>) -> BTreeMap<&'static str, Lineage> {
     }
     add_mutations::<Region>(&mut all);
     add_mutations::<Namespace>(&mut all);
+    for (rule, programs) in objects::programs() {
+        all.entry(rule).or_default().scenarios.extend(programs);
+    }
+    for (rule, witness) in race::witnesses() {
+        let name = format!("witness of {} events", witness.events.len());
+        all.entry(rule).or_default().scenarios.push(name);
+    }
     for rule in race::RULES {
         // Each is left out by itself, and the detector then finds too much or too little.
         all.entry(rule.id).or_default().defects += 1;

@@ -30,6 +30,8 @@ pub const ORDER_VARIABLE: &str = "IPC_CONFORM_STEP";
 pub struct Rule {
     /// What is written about it.
     pub about: Described,
+    /// Whether somebody waits in it.
+    waits: bool,
     /// Whether a link that joins processes claims it.
     claimed: fn(&Claim) -> bool,
 }
@@ -45,6 +47,10 @@ macro_rules! rules {
                 force: Force::$force,
                 kind: Kind::Property,
             },
+            waits: matches!(
+                $id.as_bytes(),
+                b"schedule.receive-waits" | b"schedule.send-waits" | b"schedule.close-receive"
+            ),
             claimed: $claimed,
         }),*];
     };
@@ -136,8 +142,14 @@ impl Rule {
     pub fn is_claimed(&self, claim: &Claim) -> Result<(), &'static str> {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             Err("programs are stepped on x86-64 Linux only, whose instructions are known")
-        } else if !claim.processes {
-            Err("it does not join processes, so there is nobody to kill or to preempt")
+        } else if !claim.processes && !self.about.id.starts_with("schedule.") {
+            Err("it does not join processes, so there is nobody to kill")
+        } else if !claim.processes
+            && (self.waits || !claim.profile.send.nonblocking || !claim.profile.receive.nonblocking)
+        {
+            Err(
+                "between processes that share its heap, threads of a link cannot wait for each other",
+            )
         } else if !(self.claimed)(claim) {
             Err("the link does not claim it")
         } else {

@@ -294,13 +294,19 @@ impl Profile {
         let clash = |first: &str, second: &str, why| {
             Err(Contradiction { first: first.into(), second: second.into(), why })
         };
+        // The value as a profile is written in JSON.
+        let set = |field: &str, value: serde_json::Result<serde_json::Value>| {
+            let value = value.unwrap_or_default();
+            format!("{field}={}", value.as_str().map_or(value.to_string(), str::to_owned))
+        };
         let name = match self.distribution {
             Distribution::ToOne => return Ok(()),
             Distribution::ToEach => "distribution=to-each",
             Distribution::Latest => "distribution=latest",
         };
         if self.addressing != Addressing::Mailbox {
-            return clash(name, "addressing", "a direct link has one recipient");
+            let addressing = set("addressing", serde_json::to_value(self.addressing));
+            return clash(name, &addressing, "a direct link has one recipient");
         }
         if self.capacity == Capacity::Zero {
             return clash(name, "capacity=0", "there is nowhere to keep it for the others");
@@ -309,18 +315,31 @@ impl Profile {
             return Ok(());
         }
         if self.capacity != Capacity::Bounded(1) {
-            return clash(name, "capacity", "a state cell holds one value: 1");
+            let capacity = set("capacity", serde_json::to_value(self.capacity));
+            return clash(name, &capacity, "a state cell holds one value: 1");
         }
         if self.receive != (Modes { blocking: false, nonblocking: true, timed: false }) {
-            return clash(name, "receive", "a state cell is read, which never waits: nonblocking");
+            let Modes { blocking, timed, .. } = self.receive;
+            let mode = match (blocking, timed) {
+                (true, _) => "receive.blocking=true",
+                (_, true) => "receive.timed=true",
+                _ => "receive.nonblocking=false",
+            };
+            return clash(name, mode, "a state cell is read, which never waits: nonblocking");
         }
-        if (self.sender_closed, self.receiver_closed) != (Notice::Silent, Notice::Silent)
-            || self.sender_killed == Some(Notice::Reported)
-            || self.receiver_killed == Some(Notice::Reported)
-        {
-            return clash(name, "closed=reported", "the value stays, whoever has gone: silent");
+        let ends = [
+            ("sender_closed", Some(self.sender_closed)),
+            ("receiver_closed", Some(self.receiver_closed)),
+            ("sender_killed", self.sender_killed),
+            ("receiver_killed", self.receiver_killed),
+        ];
+        match ends.iter().find(|(_, notice)| *notice == Some(Notice::Reported)) {
+            Some((end, notice)) => {
+                let end = set(end, serde_json::to_value(notice));
+                clash(name, &end, "the value stays, whoever has gone: silent")
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Reads a profile: a JSON object, or one of the short names `unbounded`, `rendezvous`,

@@ -44,6 +44,17 @@ impl Spec {
         Self { defect: Some(defect), ..Self::new(profile) }
     }
 
+    /// The same, with the step of a rule that the profile does not claim: as if what the rule says
+    /// of profiles were true of every one.
+    pub fn overclaiming(profile: Profile, rule: RuleId) -> Self {
+        let mut spec = Self::new(profile);
+        let place = spec.rules.partition_point(|known| *known < rule);
+        if spec.rules.get(place) != Some(&rule) {
+            spec.rules.insert(place, rule);
+        }
+        spec
+    }
+
     /// Whether it is wrong on purpose: monitors know only the right one.
     pub(crate) fn is_mutated(&self) -> bool {
         self.mutation.is_some() || self.defect.is_some()

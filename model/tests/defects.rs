@@ -175,3 +175,58 @@ fn the_guards_of_every_rule_are_as_reviewed() {
     }
     insta::assert_snapshot!("guards", table);
 }
+
+/// How many states a scenario has at most in which every rule is tried.
+const SMALL: usize = 60;
+
+/// What a rule says of profiles, taken for true of every one: where its step then fires, that is
+/// noticed. Where it fires nowhere, what it asks of the state leaves it out by itself.
+#[test]
+fn a_rule_that_is_claimed_by_everybody_is_noticed_wherever_it_fires() {
+    let cases: Vec<Case> = cases().into_iter().filter(|c| c.found.states <= SMALL).collect();
+    let unclaimed = |case: &&Case, rule: RuleId| !(rule.rule().claimed)(&case.profile);
+    let mut table = String::new();
+    for rule in RuleId::all().filter(|r| r.rule().kind != Kind::Property) {
+        let mut fired = 0;
+        let mut unnoticed = Vec::new();
+        for case in cases.iter().filter(|case| unclaimed(case, rule)) {
+            let spec = Spec::overclaiming(case.profile, rule);
+            let found = explore(&spec, &case.scenario, LIMIT);
+            if !found.fired.contains(rule) {
+                continue;
+            }
+            fired += 1;
+            let differs = found.outcomes != case.found.outcomes;
+            if found.broken.is_empty() && !differs {
+                unnoticed.push(case.scenario.name.as_str());
+            }
+        }
+        assert!(unnoticed.len() < fired || fired == 0, "{rule} fires unnoticed: {unnoticed:?}");
+        let word = if fired == 0 { "left out by its guards" } else { "noticed" };
+        writeln!(table, "{rule}: {word}").unwrap();
+    }
+    insta::assert_snapshot!("claimed_by_everybody", table);
+}
+
+/// Which profiles claim which rule. Every rule is claimed by some and not by others, so that one
+/// that everybody claims, or nobody, shows here.
+#[test]
+fn who_claims_a_rule_is_as_reviewed() {
+    let mut table = String::new();
+    let priority = Profile { order: Order::Priority, ..Profile::default() };
+    let unordered = Profile { order: Order::Unordered, ..Profile::default() };
+    let profiles = [profiles(), vec![Profile::default(), priority, unordered]].concat();
+    for rule in RuleId::all() {
+        let claims = |profile: &Profile| (rule.rule().claimed)(profile);
+        let marks = profiles.iter().map(|p| if claims(p) { 'x' } else { '.' });
+        let marks: String = marks.collect();
+        let for_all = ALL_CLAIM.iter().any(|(id, _)| *id == rule.rule().id);
+        assert!(marks.contains('x'), "{rule} is claimed by no profile");
+        assert_eq!(!marks.contains('.'), for_all, "{rule}: {marks}");
+        writeln!(table, "{marks} {rule}").unwrap();
+    }
+    insta::assert_snapshot!("claims", table);
+}
+
+/// Rules that every link claims, with the reason.
+const ALL_CLAIM: &[(&str, &str)] = &[];

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use ipc_model::Process;
 use ipc_model::race::{
     Action, Execution, ExecutionError, Place, RULES, detect, detect_counting, detect_without,
+    witnesses,
 };
 
 fn place(start: u64, length: u64) -> Place {
@@ -178,38 +179,6 @@ fn the_detector_agrees_with_the_definition_on_all_small_executions() {
              ranges: {ranges:?}\nfork, join and messages: {others:?}"
         )
     );
-}
-
-/// For each rule an execution that a detector without it judges otherwise.
-fn witnesses() -> Vec<(&'static str, Execution)> {
-    let (read, write) = (Action::Read(place(0, 4)), Action::Write(place(0, 4)));
-    let fork = Action::Fork { child: Process(1) };
-    let join = Action::Join { child: Process(1) };
-    let [send, receive] = [Action::Send { message: 5 }, Action::Receive { message: 5 }];
-    vec![
-        ("race.order.program", execution(1, &[(0, write), (0, write)])),
-        (
-            "race.order.release-acquire",
-            execution(2, &[(0, write), (0, RELEASE), (1, ACQUIRE), (1, write)]),
-        ),
-        (
-            "race.order.publish-acquire",
-            execution(2, &[(0, write), (0, PUBLISH), (1, ACQUIRE), (1, read)]),
-        ),
-        (
-            "race.order.publish-replaces",
-            execution(3, &[(0, write), (0, RELEASE), (2, PUBLISH), (1, ACQUIRE), (1, read)]),
-        ),
-        ("race.order.fork", execution(2, &[(0, write), (0, fork), (1, write)])),
-        ("race.order.join", execution(2, &[(1, write), (0, join), (0, write)])),
-        ("race.order.message", execution(2, &[(0, write), (0, send), (1, receive), (1, read)])),
-        ("race.order.nothing-else", execution(2, &[(0, write), (1, write)])),
-        ("race.conflict.write-write", execution(2, &[(0, write), (1, write)])),
-        ("race.conflict.write-read", execution(2, &[(0, write), (1, read)])),
-        ("race.conflict.read-write", execution(2, &[(0, read), (1, write)])),
-        ("race.conflict.not-read-read", execution(2, &[(0, read), (1, read)])),
-        ("race.conflict.common-byte", execution(2, &[(0, write), (1, Action::Write(place(3, 4)))])),
-    ]
 }
 
 #[test]

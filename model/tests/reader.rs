@@ -156,7 +156,7 @@ fn operation_lists_are_read() {
     let wrong = read_porcupine(&text.replace("\"Output\":3", "\"Output\":4")).unwrap();
     assert!(check(&Profile::default(), &wrong).counterexample().is_some());
     let odd = read_porcupine(r#"[{"ClientId":1,"Input":["peek"],"Call":1}]"#).unwrap_err();
-    assert!(odd.to_string().starts_with("line 1: \"peek\""), "{odd}");
+    assert!(odd.to_string().starts_with("line 1: operation 1: \"peek\""), "{odd}");
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! A link's configuration is a point in a space (L5), and the model covers every point of it:
 //! whatever a profile claims can fire, and no state that tours of it pass breaks a promise.
 
+use std::collections::BTreeSet;
+
 use ipc_model::cover::covering;
-use ipc_model::{Addressing, Capacity, Holders, Modes, Notice, Order, Profile, Size, Spec};
+use ipc_model::{
+    Addressing, Capacity, Distribution, Holders, Modes, Notice, Order, Profile, Size, Spec,
+};
 
 const CAPACITIES: [Capacity; 4] =
     [Capacity::Zero, Capacity::Bounded(2), Capacity::AtLeast(1), Capacity::Unbounded];
@@ -134,4 +138,86 @@ fn a_profile_that_contradicts_itself_is_refused_with_the_two_switches_that_clash
             _ => assert_eq!(parsed, Err(refusal)),
         }
     }
+}
+
+/// A switch, by its name, and how it is set.
+type Setting = (&'static str, fn(&mut Profile));
+
+/// Every switch with every kind of value.
+fn settings() -> Vec<Setting> {
+    vec![
+        ("capacity", |p| p.capacity = Capacity::Zero),
+        ("capacity", |p| p.capacity = Capacity::Bounded(1)),
+        ("capacity", |p| p.capacity = Capacity::Bounded(2)),
+        ("capacity", |p| p.capacity = Capacity::AtLeast(0)),
+        ("capacity", |p| p.capacity = Capacity::AtLeast(1)),
+        ("capacity", |p| p.capacity = Capacity::Unbounded),
+        ("order", |p| p.order = Order::PerSender),
+        ("order", |p| p.order = Order::Priority),
+        ("order", |p| p.order = Order::Unordered),
+        ("addressing", |p| p.addressing = Addressing::Symmetric),
+        ("addressing", |p| p.addressing = Addressing::Asymmetric),
+        ("distribution", |p| p.distribution = Distribution::ToEach),
+        ("distribution", |p| p.distribution = Distribution::Latest),
+        ("senders", |p| p.senders = Holders::One),
+        ("receivers", |p| p.receivers = Holders::One),
+        ("size", |p| p.size = Size::Fixed(4)),
+        ("size", |p| p.size = Size::UpTo(0)),
+        ("size", |p| p.size = Size::NonemptyUpTo(0)),
+        ("send", |p| p.send = Modes { blocking: false, nonblocking: false, timed: false }),
+        ("send", |p| p.send = Modes { blocking: false, nonblocking: true, timed: false }),
+        ("receive", |p| p.receive = Modes { blocking: false, nonblocking: false, timed: false }),
+        ("receive", |p| p.receive = Modes { blocking: false, nonblocking: true, timed: false }),
+        ("sender_closed", |p| p.sender_closed = Notice::Silent),
+        ("receiver_closed", |p| p.receiver_closed = Notice::Silent),
+        ("sender_killed", |p| p.sender_killed = Some(Notice::Reported)),
+        ("sender_killed", |p| p.sender_killed = Some(Notice::Silent)),
+        ("receiver_killed", |p| p.receiver_killed = Some(Notice::Reported)),
+    ]
+}
+
+/// Every pair of switches: it is legal, and then every claimed rule can fire and messages arrive
+/// (above); or it is refused, with two switches by name and value, of which at least one is of the
+/// pair, and which the profile has indeed.
+#[test]
+fn every_pair_of_switches_is_legal_or_refused_by_the_names_of_two() {
+    let settings = settings();
+    let (mut legal, mut refused) = (0, BTreeSet::new());
+    for (i, (first, set)) in settings.iter().enumerate() {
+        for (second, set_other) in settings[i + 1..].iter().filter(|(name, _)| name != first) {
+            let mut profile = Profile::default();
+            set(&mut profile);
+            set_other(&mut profile);
+            let Err(clash) = profile.validate() else {
+                legal += 1;
+                continue;
+            };
+            let text = clash.to_string();
+            let json = serde_json::to_value(profile).unwrap();
+            let named = [&clash.first, &clash.second].map(|switch| {
+                let (path, value) = switch.rsplit_once('=').expect(&text);
+                let path = path.split_once('=').map_or(path, |(path, _)| path);
+                (path.split('.').next().unwrap().to_owned(), value.to_owned())
+            });
+            assert_ne!(clash.first, clash.second, "{text}");
+            let of_the_pair = |name: &str| {
+                // What a capacity or a size consists of is written by the name of its kind.
+                let kinds = [("at_least", "capacity"), ("bounded", "capacity")];
+                let kinds = kinds.into_iter().chain([("nonempty-up-to", "size")]);
+                let field = kinds.into_iter().find(|(kind, _)| *kind == name);
+                let field = field.map_or(name, |(_, field)| field);
+                field == *first || field == *second
+            };
+            assert!(named.iter().any(|(name, _)| of_the_pair(name)), "{first}, {second}: {text}");
+            for (name, value) in &named {
+                // It is so in the profile as it is written.
+                let Some(field) = json.get(name) else { continue };
+                let written = field.to_string().replace('_', "-");
+                assert!(written.contains(&value.replace('_', "-")), "{text}: {name} is {field}");
+            }
+            refused.insert(format!("{} and {}", clash.first, clash.second));
+        }
+    }
+    let refused: Vec<String> = refused.into_iter().collect();
+    insta::assert_snapshot!("clashes", format!("{legal} pairs are legal\n{}", refused.join("\n")));
 }

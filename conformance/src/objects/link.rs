@@ -7,9 +7,9 @@ use std::path::Path;
 use ipc_model::machine::{Described, User};
 use ipc_model::namespace::{Namespace, OddNames, Recreation, Withdrawal};
 use ipc_model::region::{Region, Resized};
-use ipc_model::{Kind, machine};
+use ipc_model::{Kind, machine, namespace, region};
 
-use super::{Found, NAMES, Programs, System, Users, run};
+use super::{Found, NAMES, Programs, Served, System, Users, run};
 use crate::report::{Cell, CellVerdict, Steps};
 use crate::rulebook::Asked;
 use crate::suite::{LinkResult, Plan};
@@ -87,6 +87,40 @@ fn names() -> Namespace {
         recreation: Recreation::Succeeds,
         places: 2,
         withdrawal: Withdrawal::OfAnyHandle,
+    }
+}
+
+/// By rule, the programs in which the model itself follows it, each by its number: our systems'
+/// profiles first, then those that leave open what a standard leaves open.
+pub fn programs() -> BTreeMap<&'static str, Vec<String>> {
+    let mut programs = BTreeMap::new();
+    for machine in [memory(), Region { resized: Resized::Unspecified, ..memory() }] {
+        note_programs(machine, &region::Ret::Done, &mut programs);
+    }
+    for machine in [names(), Namespace::default()] {
+        note_programs(machine, &namespace::Ret::Done, &mut programs);
+    }
+    programs
+}
+
+/// How many programs the model is asked about, and how many are named.
+const LISTED: (u64, usize) = (120, 3);
+
+fn note_programs<M: Programs>(
+    machine: M,
+    lost: &M::Ret,
+    programs: &mut BTreeMap<&'static str, Vec<String>>,
+) {
+    for number in 0..LISTED.0 {
+        let open = |users: &Users| Ok(Served::new(machine, users, None, lost.clone()));
+        let one = (1, number..number + 1);
+        let found = run(machine, OTHERS, one, open, &|_| {}).unwrap_or_default();
+        for (rule, _) in found.iter().filter(|(_, found)| found.evidence > 0) {
+            let names: &mut Vec<String> = programs.entry(rule).or_default();
+            if names.len() < LISTED.1 {
+                names.push(format!("program-{number}"));
+            }
+        }
     }
 }
 

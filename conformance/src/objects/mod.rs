@@ -11,7 +11,9 @@ mod system;
 mod tally;
 mod worker;
 
-pub use link::{ADAPTER, ANOTHER_MODEL, another_model, claims, decide, documented, rules, size};
+pub use link::{
+    ADAPTER, ANOTHER_MODEL, another_model, claims, decide, documented, programs, rules, size,
+};
 pub use programs::Programs;
 pub use served::Served;
 pub use system::{NAMES, System, SystemError};

@@ -22,9 +22,14 @@ pub trait Programs: Machine {
     /// A random call. `pick(n)` chooses a number below n.
     fn random(pick: &mut dyn FnMut(u64) -> u64) -> Self::Op;
 
-    /// A call to make at the same time as this one: a random one, or one that has to do with it.
-    fn at_once(_op: &Self::Op, pick: &mut dyn FnMut(u64) -> u64) -> Self::Op {
-        Self::random(pick)
+    /// The call that this one hopes for, by a process with these open handles: to be made at the
+    /// same time.
+    fn answering(
+        _op: &Self::Op,
+        _open: &[u8],
+        _pick: &mut dyn FnMut(u64) -> u64,
+    ) -> Option<Self::Op> {
+        None
     }
 
     /// The slots that the call fills, and those that it empties.
@@ -105,11 +110,17 @@ impl<M: Programs> Program<M> {
     /// A call of another process to make at the same time, now and then.
     pub(super) fn beside(&mut self, process: Process, op: &M::Op) -> Option<(Process, M::Op)> {
         // Who begins or ends is alone.
-        if !self.beginning.is_empty() || *op == M::exit().0 || self.pick(3) > 0 {
+        if !self.beginning.is_empty() || *op == M::exit().0 {
             return None;
         }
         let other = Process((process.0 + 1) % self.processes);
-        let op = M::at_once(op, &mut |n| self.pick(n));
+        let handles = self.used.iter().filter(|(p, kind, _)| (*p, *kind) == (other, 'h'));
+        let open: Vec<u8> = handles.map(|(.., slot)| *slot).collect();
+        let op = match M::answering(op, &open, &mut |n| self.pick(n)) {
+            Some(answer) => answer,
+            None if self.pick(3) > 0 => return None,
+            None => M::random(&mut |n| self.pick(n)),
+        };
         (other != process && self.may(other, &op)).then_some((other, op))
     }
 
@@ -268,14 +279,18 @@ impl Programs for Namespace {
         }
     }
 
-    fn at_once(op: &namespace::Op, pick: &mut dyn FnMut(u64) -> u64) -> namespace::Op {
-        match op {
-            // Somebody waits: most of all for this.
-            namespace::Op::Wait { .. } if pick(4) > 0 => {
-                namespace::Op::Put { handle: pick(SLOTS) as u8, value: pick(1 << 20) as u32 }
-            }
-            _ => Self::random(pick),
+    /// Whoever waits hopes for a message.
+    fn answering(
+        op: &namespace::Op,
+        open: &[u8],
+        pick: &mut dyn FnMut(u64) -> u64,
+    ) -> Option<namespace::Op> {
+        let waits = matches!(op, namespace::Op::Wait { .. });
+        if !waits || open.is_empty() || pick(3) == 0 {
+            return None;
         }
+        let handle = open[pick(open.len() as u64) as usize];
+        Some(namespace::Op::Put { handle, value: pick(1 << 20) as u32 })
     }
 
     fn slots(op: &namespace::Op) -> (Option<Slot>, Option<Slot>) {

@@ -26,22 +26,48 @@ impl<M: Machine> Served<M> {
     }
 }
 
-impl<M: Machine> Objects<M> for Served<M> {
-    fn call(&mut self, process: Process, op: &M::Op) -> Result<M::Ret, String> {
+impl<M: Machine> Served<M> {
+    fn begin(&mut self, process: Process, op: &M::Op) {
         self.system = self.spec.call(&self.system, process, op.clone());
+    }
+
+    /// One step of the process's call; whether there was one.
+    fn step(&mut self, process: Process, alone: bool) -> bool {
+        let patience = Patience { seen: None, alone };
+        let next = self.spec.steps(&self.system, process, patience).pop();
+        next.map(|(_, next)| self.system = next).is_some()
+    }
+
+    /// The process's call to its end.
+    fn finish(&mut self, process: Process, alone: bool) -> M::Ret {
         loop {
-            let patience = Patience { seen: None, alone: true };
-            let Some((_, next)) = self.spec.steps(&self.system, process, patience).pop() else {
-                self.system.set(process, Call::Running);
-                return Ok(self.lost.clone());
-            };
-            self.system = next;
             if let Call::Returning(ret) = self.system.call(process) {
                 let ret = ret.clone();
                 self.system = self.spec.ret(&self.system, process);
-                return Ok(ret);
+                return ret;
+            }
+            if !self.step(process, alone) {
+                self.system.set(process, Call::Running);
+                return self.lost.clone();
             }
         }
+    }
+}
+
+impl<M: Machine> Objects<M> for Served<M> {
+    fn call(&mut self, process: Process, op: &M::Op) -> Result<M::Ret, String> {
+        self.begin(process, op);
+        Ok(self.finish(process, true))
+    }
+
+    /// The first call takes one step, then the other one comes to its end.
+    fn both(&mut self, calls: [(Process, &M::Op); 2]) -> Result<[M::Ret; 2], String> {
+        let [(p, first), (q, second)] = calls;
+        self.begin(p, first);
+        self.begin(q, second);
+        self.step(p, false);
+        let second = self.finish(q, false);
+        Ok([self.finish(p, true), second])
     }
 
     fn kill(&mut self, process: Process) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use super::{Cell, CellVerdict, Report};
+use super::{Cell, CellVerdict, Report, ReportLink};
 
 const RED: &str = "\x1b[31m";
 const GREEN: &str = "\x1b[32m";
@@ -22,8 +22,9 @@ fn colour(cell: &Cell) -> &'static str {
     }
 }
 
-/// The matrix: one row a rule, one column a link. Where only some rules were asked for, it shows
-/// those alone.
+/// The matrix: one row a rule, one column a link; links that carry messages and objects that do not
+/// each have one. A rule that nobody claims has no row, and where only some rules were asked for, it
+/// shows those alone.
 pub fn matrix(report: &Report, colours: bool) -> String {
     let mut text = String::new();
     for (i, link) in report.links.iter().enumerate() {
@@ -32,16 +33,44 @@ pub fn matrix(report: &Report, colours: bool) -> String {
         let line = format!("{:>4}  {:<28} {}", i + 1, link.name, link.version);
         let _ = writeln!(text, "{line:<52} {capacity}{} runs", link.runs);
     }
-    let longest = report.rules.iter().map(|r| r.id.len()).max().unwrap_or(0);
-    let numbers: String = (1..=report.links.len()).map(|n| format!("{n:>3}")).collect();
-    let _ = writeln!(text, "\n{:longest$} {numbers}", "");
-    let selected = report.cells.iter().any(Cell::not_asked);
     let decided = |c: &&Cell| !c.not_asked() && c.verdict != CellVerdict::NotClaimed;
-    let shown: HashSet<&str> =
-        report.cells.iter().filter(|c| !selected || decided(c)).map(|c| c.rule.as_str()).collect();
-    for rule in report.rules.iter().filter(|r| shown.contains(r.id.as_str())) {
+    for objects in [false, true] {
+        let chosen = |link: &ReportLink| link.profile.is_none() == objects;
+        let columns: Vec<(usize, &ReportLink)> =
+            report.links.iter().enumerate().filter(|(_, link)| chosen(link)).collect();
+        let names: HashSet<&str> = columns.iter().map(|(_, link)| link.name.as_str()).collect();
+        let cells = report.cells.iter().filter(|c| names.contains(c.link.as_str()));
+        let shown: HashSet<&str> = cells.filter(decided).map(|c| c.rule.as_str()).collect();
+        if !shown.is_empty() {
+            block(report, colours, &columns, &shown, &mut text);
+        }
+    }
+    text.push('\n');
+    for verdict in CellVerdict::ALL {
+        let count = report.cells.iter().filter(|c| c.verdict == verdict && !c.not_asked()).count();
+        if count > 0 {
+            let _ = write!(text, "{} {} {count}   ", verdict.sign(), verdict.word());
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// The rows of these rules for these links, which have these numbers from 0.
+fn block(
+    report: &Report,
+    colours: bool,
+    columns: &[(usize, &ReportLink)],
+    shown: &HashSet<&str>,
+    text: &mut String,
+) {
+    let rows = || report.rules.iter().filter(|r| shown.contains(r.id.as_str()));
+    let longest = rows().map(|r| r.id.len()).max().unwrap_or(0);
+    let numbers: String = columns.iter().map(|(i, _)| format!("{:>3}", i + 1)).collect();
+    let _ = writeln!(text, "\n{:longest$} {numbers}", "");
+    for rule in rows() {
         let _ = write!(text, "{:longest$} ", rule.id);
-        for link in &report.links {
+        for (_, link) in columns {
             let Some(cell) = report.cell(&link.name, &rule.id) else {
                 text.push_str("  X");
                 continue;
@@ -55,16 +84,6 @@ pub fn matrix(report: &Report, colours: bool) -> String {
         }
         text.push('\n');
     }
-    text.push('\n');
-    for verdict in CellVerdict::ALL {
-        let cells = report.cells.iter().filter(|c| shown.contains(c.rule.as_str()));
-        let count = cells.filter(|c| c.verdict == verdict).count();
-        if count > 0 {
-            let _ = write!(text, "{} {} {count}   ", verdict.sign(), verdict.word());
-        }
-    }
-    text.push('\n');
-    text
 }
 
 /// One cell in full: what broke, the picture, what was allowed, and how to see it again.

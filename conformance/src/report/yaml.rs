@@ -6,9 +6,12 @@ use std::fmt::Write;
 use super::{Report, family};
 
 /// The rules of this family on this link, sorted by name: verdict and what was observed. No times,
-/// no processes, no paths and no raw texts. `None` if there is no such cell.
+/// no processes, no paths and no raw texts. `None` if there is no such cell, or only such as are of
+/// another model.
 pub fn yaml(report: &Report, link: &str, of_family: &str) -> Option<String> {
     let here = report.cells.iter().filter(|c| c.link == link && family(&c.rule) == of_family);
+    // What has nothing to do with the link is no verdict on it.
+    let here = here.filter(|c| c.why != crate::objects::ANOTHER_MODEL);
     let mut cells: Vec<_> = here.collect();
     cells.sort_by(|a, b| a.rule.cmp(&b.rule));
     if cells.is_empty() {

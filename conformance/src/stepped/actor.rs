@@ -6,6 +6,7 @@
 //! have closed, an actor closes itself.
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use ipc_model::{Message, Mode, Op};
@@ -15,7 +16,7 @@ use nix::unistd::{ForkResult, fork};
 use super::control::{Answer, Command, Control, Meeting, meet};
 use super::namespaces;
 use crate::adapter::{Adapter, Address, Created, Endpoint, Failure, Parcel, Role};
-use crate::payload;
+use crate::{heap, payload};
 
 /// Is the zygote: serves until told to finish. `descriptor` is the control page's.
 pub(crate) fn serve(adapter: &dyn Adapter, descriptor: &str) -> Result<(), Failure> {
@@ -47,6 +48,10 @@ pub(crate) fn serve(adapter: &dyn Adapter, descriptor: &str) -> Result<(), Failu
             Command::Remove { link, place } => {
                 adapter.remove(&link, &place);
                 answer(&control, 0, &Answer::Done)?;
+            }
+            Command::HasHeap => {
+                let has = if heap::is_present() { Answer::Done } else { Answer::Unsupported };
+                answer(&control, 0, &has)?;
             }
             Command::Clear { place } => {
                 let found = namespaces::clear(&place, private).map_err(Failure::Other)?;
@@ -102,27 +107,41 @@ fn answer_of<T>(result: &Result<T, Failure>) -> Answer {
 /// Is the creator of one world.
 fn create(adapter: &dyn Adapter, control: &Control, slot: usize) -> Result<(), Failure> {
     let mut held: Option<(String, Box<dyn Created>)> = None;
+    let claims = adapter.claims();
+    let mut shared = None;
     let absent = || Failure::Other("no link has been created".into());
     loop {
         match next(control, slot)? {
             Command::Create { link, place, stepped } => {
-                let created = between(stepped, || adapter.create(&link, &place));
+                if claims.iter().any(|c| c.link == link && !c.processes) {
+                    heap::renew(control.taken()).map_err(Failure::other)?;
+                    shared = Some(control.taken());
+                }
+                let created =
+                    between(stepped, || heap::sharing(shared, || adapter.create(&link, &place)));
                 answer(control, slot, &answer_of(&created))?;
                 held = created.ok().map(|created| (link, created));
             }
             Command::Admit { role, slot: theirs, known } => {
                 let (link, created) = held.as_mut().ok_or_else(absent)?;
-                let address = created.address(role);
+                // A link of threads has ends instead of an address: they go over with the fork.
+                let end = shared.map(|_| heap::sharing(shared, || created.endpoint(role)));
+                let address = match &end {
+                    Some(end) => end.as_ref().map(|_| Address::default()).map_err(Clone::clone),
+                    None => created.address(role),
+                };
                 answer(control, slot, &answer_of(&address))?;
-                if let Ok(address) = address
-                    && let ForkResult::Child = fork_alone()?
-                {
+                let Ok(address) = address else { continue };
+                if let ForkResult::Child = fork_alone()? {
                     let link = link.clone();
                     // Dropping it would remove the link, which is the creator's business.
                     std::mem::forget(held);
-                    let seat = Seat { control, slot: theirs, known };
-                    return act(adapter, &seat, &link, &address, role);
+                    let seat = Seat { control, slot: theirs, known, shared };
+                    let end = end.and_then(Result::ok);
+                    return act(adapter, &seat, &link, &address, role, end);
                 }
+                // It is the actor's now.
+                std::mem::forget(end);
             }
             Command::HandOver => {
                 held.as_mut().ok_or_else(absent)?.1.hand_over();
@@ -151,6 +170,8 @@ struct Seat<'a> {
     control: &'a Control,
     slot: usize,
     known: Vec<Message>,
+    /// The counter of the heap that the link's processes share, if they share one.
+    shared: Option<&'static AtomicUsize>,
 }
 
 /// Is an actor: one process of a scenario.
@@ -160,12 +181,15 @@ fn act(
     link: &str,
     address: &Address,
     role: Role,
+    mut endpoint: Option<Box<dyn Endpoint>>,
 ) -> Result<(), Failure> {
     reap_automatically(SigHandler::SigDfl)?;
     close_all_but(&address.inherit)?;
-    let mut endpoint: Option<Box<dyn Endpoint>> = None;
     loop {
         match next(seat.control, seat.slot)? {
+            Command::Connect { .. } if endpoint.is_some() => {
+                answer(seat.control, seat.slot, &Answer::Done)?;
+            }
             Command::Connect { stepped } => {
                 let connected = between(stepped, || adapter.connect(link, address, role));
                 answer(seat.control, seat.slot, &answer_of(&connected))?;
@@ -173,7 +197,7 @@ fn act(
             }
             Command::Call { op, timeout, stepped } => {
                 let timeout = Duration::from_nanos(timeout);
-                let came = call(&mut endpoint, op, timeout, &seat.known, stepped);
+                let came = call(&mut endpoint, op, timeout, seat, stepped);
                 answer(seat.control, seat.slot, &came)?;
             }
             Command::Finish => return Ok(()),
@@ -206,7 +230,7 @@ fn call(
     endpoint: &mut Option<Box<dyn Endpoint>>,
     op: Op,
     timeout: Duration,
-    known: &[Message],
+    seat: &Seat<'_>,
     stepped: bool,
 ) -> Answer {
     let Some(held) = endpoint.as_mut() else {
@@ -216,24 +240,26 @@ fn call(
         Op::Send { to, message, mode, .. } => {
             let bytes = payload::bytes(&message);
             let parcel = Parcel { bytes: &bytes, priority: message.priority, to };
-            let result = between(stepped, || match mode {
+            let send = || match mode {
                 Mode::Blocking => held.send(parcel),
                 Mode::Nonblocking => held.try_send(parcel),
                 Mode::Timed => held.send_timeout(parcel, timeout),
-            });
+            };
+            let result = between(stepped, || heap::sharing(seat.shared, send));
             answer_of(&result)
         }
         Op::Receive { from, mode, .. } => {
-            let result = between(stepped, || match mode {
+            let receive = || match mode {
                 Mode::Blocking => held.receive(from),
                 Mode::Nonblocking => held.try_receive(from),
                 Mode::Timed => held.receive_timeout(from, timeout),
-            });
-            result.map_or_else(Answer::of, |delivery| Answer::received(&delivery, known))
+            };
+            let result = between(stepped, || heap::sharing(seat.shared, receive));
+            result.map_or_else(Answer::of, |delivery| Answer::received(&delivery, &seat.known))
         }
         Op::Close { .. } => {
             let held = endpoint.take();
-            between(stepped, || drop(held));
+            between(stepped, || heap::sharing(seat.shared, || drop(held)));
             Answer::Done
         }
     }

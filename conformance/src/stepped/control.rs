@@ -8,6 +8,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicUsize;
 
 use ipc_model::{Message, Op, Refusal, Ret};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
@@ -30,8 +31,11 @@ const SLOT: usize = 16 * 1024;
 /// Processes that the page has room for: zygote, creator, and the actors.
 pub(super) const SLOTS: usize = 16;
 
+/// Where the shared heap counts what has been taken of it, behind the slots.
+const TAKEN: usize = SLOT * SLOTS;
+
 /// Length of the page.
-pub(super) const LENGTH: usize = SLOT * SLOTS;
+pub(super) const LENGTH: usize = TAKEN + 4096;
 
 /// In `rax` at a meeting, so that a stray `int3` of the adapter's own is not taken for one.
 pub(super) const MARK: u64 = 0x7465_656d_6370_6921;
@@ -58,6 +62,8 @@ impl Meeting {
 pub(super) enum Command {
     /// Zygote: enter namespaces of its own, and have a child in them be the zygote.
     Seclude,
+    /// Zygote: say whether its allocator is a [`crate::SharedHeap`].
+    HasHeap,
     /// Zygote: name and remove everything that a world at this place has left behind.
     Clear { place: Place },
     /// Zygote: fork the creator, which reads its commands from this slot.
@@ -155,6 +161,14 @@ impl Control {
         // SAFETY: a new mapping, which replaces none (MAP_FIXED_NOREPLACE); establishes C1.
         let base = unsafe { mmap(hint, length, rights, flags, file.as_fd(), 0) }?;
         Ok(Self { base: base.cast() })
+    }
+
+    /// The counter of the shared heap.
+    pub(super) fn taken(&self) -> &'static AtomicUsize {
+        let at = self.base.as_ptr().wrapping_add(TAKEN).cast::<usize>();
+        // SAFETY: inside the mapping, aligned, and mapped for good (C1); it belongs to no slot, and
+        // is accessed through atomics only.
+        unsafe { AtomicUsize::from_ptr(at) }
     }
 
     /// Writes `value` into the slot.

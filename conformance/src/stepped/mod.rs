@@ -140,12 +140,14 @@ pub fn run(
     tell: &mut dyn FnMut(Sweep),
 ) -> Result<(), Trouble> {
     let Subject { program, adapter, claim, folder } = subject;
-    if !claim.processes {
+    let mut tracer = Tracer::start(program, folder)?;
+    if !claim.processes && !tracer.has_heap()? {
         return Err(Trouble::Refused(
-            "it does not join processes, so there is nobody to kill".into(),
+            "it does not join processes, so there is nobody to kill or to preempt; where what it \
+             shares is on the heap, its adapter can have an `ipc_conformance::SharedHeap`"
+                .into(),
         ));
     }
-    let mut tracer = Tracer::start(program, folder)?;
     let setting = Setting::new(claim, tracer.place().clone());
     let silent = !crate::stepping::claims_deaths(claim);
     let mut finish = |tracer: &mut Tracer, (mut sweep, gathered): (Sweep, Gathered)| {
@@ -166,7 +168,8 @@ pub fn run(
         tell(sweep);
     };
     for plan in crash::plans(&setting, extent.every) {
-        if wanted(&crash::rule(plan.victim)) {
+        // Threads that share a heap are not killed one by one.
+        if claim.processes && wanted(&crash::rule(plan.victim)) {
             let swept = crash::sweep(&mut tracer, &plan);
             finish(&mut tracer, swept);
         }

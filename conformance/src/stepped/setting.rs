@@ -47,6 +47,12 @@ impl<'a> Setting<'a> {
             profile.sender_killed = Some(Notice::Silent);
             profile.receiver_killed = Some(Notice::Silent);
         }
+        if !claim.processes {
+            // Between processes that share its heap, threads of a link can do all but wait for each
+            // other: they would sleep on futexes that are private to a process.
+            profile.send = Modes { blocking: false, timed: false, ..profile.send };
+            profile.receive = Modes { blocking: false, timed: false, ..profile.receive };
+        }
         Self { claim, place, profile }
     }
 

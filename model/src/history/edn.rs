@@ -53,7 +53,8 @@ impl EdnReading {
         let mut pending: Vec<Foreign> = self.open.into_values().collect();
         pending.sort_by_key(|call| call.line);
         for call in pending {
-            self.gathered.push(call)?;
+            let line = call.line;
+            self.gathered.push(call).map_err(|why| HistoryError { line, why })?;
         }
         self.gathered.finish()
     }
@@ -143,7 +144,7 @@ impl EdnReading {
         };
         call.ret = Some(self.clock);
         let call = self.open.remove(&process).expect("it is there");
-        self.gathered.push(call).map_err(|e| e.why)
+        self.gathered.push(call)
     }
 }
 

@@ -58,10 +58,10 @@ impl Gathered {
         }
     }
 
-    pub(super) fn push(&mut self, call: Foreign) -> Result<(), HistoryError> {
-        let Foreign { line, process, .. } = call;
+    pub(super) fn push(&mut self, call: Foreign) -> Result<(), String> {
+        let process = call.process;
         if call.ret.is_some_and(|ret| ret < call.call) {
-            return Err(HistoryError { line, why: "it returns before it is called".into() });
+            return Err("it returns before it is called".into());
         }
         let name = |sequence| Message { sender: Process(u16::MAX), sequence, size: 0, priority: 0 };
         let (link, to, from) = (0, None, None);

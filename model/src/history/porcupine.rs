@@ -13,7 +13,7 @@ use super::{History, HistoryError, Log};
 /// operation without `Return` is pending.
 ///
 /// # Errors
-/// The first operation that is not of this form, by its place from 1 or by its line.
+/// The first operation that is not of this form, with its line, and in an array with its place.
 pub fn read_porcupine(text: &str) -> Result<History, HistoryError> {
     let mut reading = ListReading::default();
     reading.add(text.as_bytes())?;
@@ -25,8 +25,9 @@ pub fn read_porcupine(text: &str) -> Result<History, HistoryError> {
 pub struct ListReading {
     gathered: Gathered,
     form: Form,
-    /// The place or line of the last operation.
-    place: usize,
+    /// The operations and the lines so far.
+    operations: usize,
+    lines: usize,
     rest: Vec<u8>,
 }
 
@@ -53,7 +54,8 @@ impl ListReading {
         self.rest.extend_from_slice(bytes);
         self.take(false)?;
         if self.rest.len() > LONGEST {
-            return self.wrong(self.place + 1, format!("longer than {} MiB", LONGEST >> 20));
+            let why = format!("longer than {} MiB: no operation", LONGEST >> 20);
+            return Err(self.next_is_wrong(why));
         }
         Ok(())
     }
@@ -65,13 +67,18 @@ impl ListReading {
     pub fn finish(mut self) -> Result<Log, HistoryError> {
         self.take(true)?;
         if matches!(self.form, Form::Array | Form::Behind) {
-            return self.wrong(self.place + 1, "the list is cut off".into());
+            return Err(self.next_is_wrong("the list is cut off".into()));
         }
         self.gathered.finish()
     }
 
-    fn wrong<T>(&self, line: usize, why: String) -> Result<T, HistoryError> {
-        Err(HistoryError { line, why })
+    /// What is wrong with the operation that comes next.
+    fn next_is_wrong(&self, why: String) -> HistoryError {
+        let why = match self.form {
+            Form::Unknown | Form::Lines => why,
+            _ => format!("operation {}: {why}", self.operations + 1),
+        };
+        HistoryError { line: self.lines + 1, why }
     }
 
     /// Takes what is complete, or all that is left.
@@ -85,7 +92,7 @@ impl ListReading {
                 None => Form::Unknown,
             };
             if self.form == Form::Array {
-                left = &left.trim_ascii_start()[1..];
+                left = self.pass(left, left.len() - left.trim_ascii_start().len() + 1);
             }
         }
         let taken = match self.form {
@@ -105,11 +112,11 @@ impl ListReading {
                 None if last => (left, &[][..]),
                 None => return Ok(left),
             };
-            self.place += 1;
             if !line.trim_ascii().is_empty() {
                 let value = serde_json::from_slice(line);
                 self.push(value)?;
             }
+            self.lines += 1;
             left = rest;
             if left.is_empty() {
                 return Ok(left);
@@ -119,13 +126,13 @@ impl ListReading {
 
     fn array<'b>(&mut self, mut left: &'b [u8]) -> Result<&'b [u8], HistoryError> {
         loop {
-            left = left.trim_ascii_start();
+            left = self.pass(left, left.len() - left.trim_ascii_start().len());
             let Some(first) = left.first() else { return Ok(left) };
             let next = match (self.form, first) {
                 (Form::Behind, b',') => Form::Array,
                 (Form::Behind, b']') => Form::Closed,
                 // Only an empty list closes where an operation might come.
-                (Form::Array, b']') if self.place == 0 => Form::Closed,
+                (Form::Array, b']') if self.operations == 0 => Form::Closed,
                 (Form::Array, _) => {
                     let mut values = serde_json::Deserializer::from_slice(left).into_iter();
                     match values.next() {
@@ -133,30 +140,39 @@ impl ListReading {
                         None => return Ok(left),
                         Some(value) => {
                             let length = values.byte_offset();
-                            self.place += 1;
                             self.push(value)?;
-                            left = &left[length..];
+                            left = self.pass(left, length);
                         }
                     }
                     self.form = Form::Behind;
                     continue;
                 }
                 (Form::Closed, _) => {
-                    return self.wrong(self.place, "text behind the end of the list".into());
+                    return Err(self.next_is_wrong("behind the end of the list".into()));
                 }
-                _ => return self.wrong(self.place, "expected a comma behind it".into()),
+                _ => return Err(self.next_is_wrong("expected a comma before it".into())),
             };
             self.form = next;
             left = &left[1..];
         }
     }
 
+    /// The bytes behind so many of these.
+    fn pass<'b>(&mut self, bytes: &'b [u8], count: usize) -> &'b [u8] {
+        let (passed, rest) = bytes.split_at(count);
+        self.lines += passed.iter().filter(|b| **b == b'\n').count();
+        rest
+    }
+
     fn push(&mut self, value: serde_json::Result<Value>) -> Result<(), HistoryError> {
-        let line = self.place;
-        let wrong = |why| HistoryError { line, why };
-        let value = value.map_err(|e| wrong(format!("not JSON: {e}")))?;
-        let call = self.operation(&value).map_err(wrong)?;
-        self.gathered.push(call)
+        let pushed = match value {
+            Ok(value) => self.operation(&value).and_then(|call| self.gathered.push(call)),
+            // Where it stands in the text is another place than in the operation.
+            Err(e) => Err(format!("not JSON: {}", e.to_string().replace(" at line 1 ", " at "))),
+        };
+        pushed.map_err(|why| self.next_is_wrong(why))?;
+        self.operations += 1;
+        Ok(())
     }
 
     fn operation(&mut self, value: &Value) -> Result<Foreign, String> {
@@ -176,7 +192,7 @@ impl ListReading {
         let input = field(object, "Input").ok_or("\"Input\" is missing")?;
         let what = what(input, field(object, "Output"))?;
         let process = self.gathered.process(process)?;
-        Ok(Foreign { line: self.place, process, call, ret, what })
+        Ok(Foreign { line: self.lines + 1, process, call, ret, what })
     }
 }
 

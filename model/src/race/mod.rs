@@ -38,10 +38,12 @@ mod clock;
 mod detector;
 mod rules;
 mod segments;
+mod witness;
 mod words;
 
 pub use detector::{ExecutionError, Found, Race, detect, detect_counting, detect_without};
 pub use rules::RULES;
+pub use witness::witnesses;
 
 /// A range of bytes of one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -12,6 +12,10 @@ use ipc_conformance::observing;
 use ipc_conformance::values::{Carries, Values};
 use ipc_model::{Capacity, Modes, Notice, Profile};
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct CrossbeamQueue;
 
 impl Adapter for CrossbeamQueue {

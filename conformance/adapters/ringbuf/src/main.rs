@@ -11,6 +11,10 @@ use ipc_model::{Capacity, Holders, Modes, Notice, Profile};
 use ringbuf::traits::{Consumer, Observer as _, Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct Ringbuf;
 
 impl Adapter for Ringbuf {

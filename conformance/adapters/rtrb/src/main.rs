@@ -10,6 +10,10 @@ use ipc_conformance::values::{Carries, Values};
 use ipc_model::{Capacity, Holders, Modes, Notice, Profile};
 use rtrb::{Consumer, Producer, RingBuffer};
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct Rtrb;
 
 impl Adapter for Rtrb {

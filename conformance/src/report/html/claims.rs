@@ -6,7 +6,7 @@ use ipc_model::{Addressing, Capacity, Holders, Modes, Notice, Order, Profile, Si
 use maud::{Markup, html};
 
 use super::{Page, anchor, bar, says, sign};
-use crate::report::{Cell, CellVerdict, ReportLink, ReportRule};
+use crate::report::{Cell, CellVerdict, ReportLink, ReportRule, Steps};
 
 /// One claim in words: its name, and its value for this profile.
 type Claim = (&'static str, fn(&Profile) -> String);
@@ -225,12 +225,38 @@ fn card(page: &Page<'_>, link: &ReportLink) -> Markup {
                 } }
                 @for (name, value) in &link.claims { div { dt { (name) } dd { (value) } } }
             }
+            (steps(link))
             (cost(page, link))
             h4 { "Documented" }
             @if link.documented.is_empty() {
                 p.muted { "The adapter names no place in the documentation." }
             } @else {
                 ul.documented { @for place in &link.documented { li { (place_of(place)) } } }
+            }
+        }
+    }
+}
+
+/// Which steps of the model the link was seen to take, and why it took no others.
+fn steps(link: &ReportLink) -> Markup {
+    let Steps { fired, unfired } = &link.steps;
+    let rule = |id: &str| html! { a href=(format!("#rule:{id}")) { code { (id) } } };
+    html! {
+        @if !link.steps.is_empty() {
+            h4 { "Steps of the model" }
+            details.steps {
+                summary { (fired.len()) " of " (fired.len() + unfired.len()) " taken"
+                    @if unfired.is_empty() { ", so none was left out" } }
+                p.muted { "How many runs took each step, on a sequence of steps that explains the "
+                    "run. That is less than a pass, which asks for a run that cannot be explained "
+                    "without it." }
+                ul.cells { @for (id, runs) in fired { li { (rule(id)) " " (runs) } } }
+            }
+            @if !unfired.is_empty() {
+                p { "Not taken:" }
+                ul.cells { @for (id, why) in unfired {
+                    li { (rule(id)) p.reason { (why) } }
+                } }
             }
         }
     }

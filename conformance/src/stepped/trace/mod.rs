@@ -22,6 +22,9 @@ pub(super) use way::follow;
 /// Above so many instructions an operation is not stepped to its end.
 pub(super) const LONGEST: usize = 200_000;
 
+/// Above so many it is given up even where it only waits in a loop.
+const FARTHEST: usize = 10 * LONGEST;
+
 /// From so many instructions on an operation that shares no memory is stopped at its system calls
 /// only.
 const LONG: usize = 10_000;
@@ -120,7 +123,12 @@ pub(super) fn through(tracer: &mut Tracer, pid: Pid, limits: Limits) -> Result<T
     };
     let mut slept: Vec<u64> = Vec::new();
     let mut changes = Changes::default();
-    while trace.path.len() < limits.instructions && trace.pauses.len() < limits.pauses {
+    // Instructions that it went through in loops, without a stop at each.
+    let mut unstopped = 0;
+    while trace.path.len() - unstopped < limits.instructions
+        && trace.path.len() < FARTHEST
+        && trace.pauses.len() < limits.pauses
+    {
         if trace.path.len() == LONG && !shared.is_any() {
             to_end_by_calls(tracer, pid, patience, &mut trace)?;
             break;
@@ -173,7 +181,7 @@ pub(super) fn through(tracer: &mut Tracer, pid: Pid, limits: Limits) -> Result<T
             _ => {}
         }
         if kind == Kind::Pause && limits.pauses == usize::MAX {
-            spin::spin(tracer, pid, &mut trace)?;
+            unstopped += spin::spin(tracer, pid, &mut trace)?;
         }
         match stop {
             Stop::Stepped => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nix::unistd::Pid;
 
-use super::{Access, LONGEST, Trace};
+use super::{Access, FARTHEST, Trace};
 use crate::stepped::Trouble;
 use crate::stepped::decode::Flow;
 use crate::stepped::tracer::{Stop, Tracer};
@@ -13,12 +13,12 @@ use crate::stepped::tracer::{Stop, Tracer};
 /// shared as it found it: lets it go round at full speed until it leaves, and writes down what
 /// stepping would have.
 ///
-/// A breakpoint stands at every branch out of the loop, so that nothing is executed unseen but
+/// Answers how many instructions that were. A breakpoint stands at every branch out of the loop, so that nothing is executed unseen but
 /// what has been seen to change nothing. A round that leaves out a part of the loop is counted whole.
-pub(super) fn spin(tracer: &mut Tracer, pid: Pid, trace: &mut Trace) -> Result<(), Trouble> {
-    let Some(round) = trace.round() else { return Ok(()) };
+pub(super) fn spin(tracer: &mut Tracer, pid: Pid, trace: &mut Trace) -> Result<usize, Trouble> {
+    let Some(round) = trace.round() else { return Ok(0) };
     let body: Vec<u64> = trace.path[round.clone()].to_vec();
-    let Some(exits) = exits(tracer, pid, &body)? else { return Ok(()) };
+    let Some(exits) = exits(tracer, pid, &body)? else { return Ok(0) };
     let accesses: Vec<Access> =
         trace.accesses.iter().filter(|a| round.contains(&a.position)).cloned().collect();
     for at in exits.keys().chain([&body[0]]) {
@@ -26,8 +26,8 @@ pub(super) fn spin(tracer: &mut Tracer, pid: Pid, trace: &mut Trace) -> Result<(
     }
     // It stands behind the pause, which the body begins with.
     let (mut begin, mut done) = (trace.path.len() - 1, 1);
-    let mut left = None;
-    while left.is_none() && trace.path.len() < LONGEST {
+    let (mut left, before) = (None, trace.path.len());
+    while left.is_none() && trace.path.len() < FARTHEST {
         left = match tracer.go(pid)? {
             Stop::Planted(at) if at == body[0] => None,
             Stop::Planted(at) => exits.get(&at).copied(),
@@ -54,7 +54,7 @@ pub(super) fn spin(tracer: &mut Tracer, pid: Pid, trace: &mut Trace) -> Result<(
     for at in exits.keys().chain([&body[0]]) {
         tracer.uproot(pid, *at)?;
     }
-    Ok(())
+    Ok(trace.path.len() - before)
 }
 
 /// The branches out of this loop: where each leads, and the place of its instruction in the

@@ -94,6 +94,17 @@ impl Tracer {
         self.answered()
     }
 
+    /// Whether the link's processes can share a heap.
+    pub(in crate::stepped) fn has_heap(&mut self) -> Result<bool, Trouble> {
+        self.control.write(ZYGOTE_SLOT, &Command::HasHeap).map_err(Trouble::Broken)?;
+        match self.go(self.zygote)? {
+            Stop::Meeting(Meeting::Idle) => {}
+            other => return Err(Trouble::Broken(format!("the zygote stops so: {other:?}"))),
+        }
+        let answer: Answer = self.control.read(ZYGOTE_SLOT).map_err(Trouble::Broken)?;
+        Ok(answer == Answer::Done)
+    }
+
     fn answered(&self) -> Result<Result<(), String>, Trouble> {
         match self.control.read(ZYGOTE_SLOT).map_err(Trouble::Broken)? {
             Answer::Done => Ok(Ok(())),

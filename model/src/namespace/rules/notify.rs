@@ -57,7 +57,7 @@ pub(super) const RULES: &[NameRule] = &[
         force: Shall,
         kind: Kind::Refuses,
         on: |op| matches!(op, Op::Notify { .. }),
-        when: &[OPEN, TAKEN],
+        when: &[TAKEN],
         effect: |at| refused(at, Errno::Busy),
     },
     NameRule {
@@ -78,7 +78,7 @@ pub(super) const RULES: &[NameRule] = &[
         force: Shall,
         kind: Kind::Completes,
         on: |op| matches!(op, Op::Forget { .. }),
-        when: &[OPEN, OWN],
+        when: &[OWN],
         effect: withdraws,
     },
     NameRule {

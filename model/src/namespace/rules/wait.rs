@@ -22,7 +22,10 @@ fn waits_for(op: &Op) -> bool {
 fn lines_up(at: &At<'_>) -> Effects<Namespace> {
     let place = handle(at)?.mailbox;
     let mut next = at.state.clone();
-    next.mailbox_mut(place).waiting.push(at.process);
+    let waiting = &mut next.mailbox_mut(place).waiting;
+    if !waiting.contains(&at.process) {
+        waiting.push(at.process);
+    }
     Some(vec![Effect::More(next, true)])
 }
 
@@ -71,7 +74,7 @@ pub(super) const RULES: &[NameRule] = &[
         force: Shall,
         kind: Kind::Completes,
         on: waits_for,
-        when: &[WAITS, HANDED],
+        when: &[HANDED],
         effect: takes_what_was_handed,
     },
     NameRule {

@@ -70,9 +70,12 @@ impl Queue {
         self.pending().find_map(sends).map(|p| Step::Effect(p, place))
     }
 
-    /// What may come next, the best last: what is to return first, then what leaves first.
+    /// What may come next, the best last: what serves the call that is to return, then what leaves
+    /// first.
     pub(super) fn steps(&self, goal: u8) -> Vec<Step> {
         let mut steps: Vec<(bool, u64, Step)> = Vec::new();
+        let fifo = self.order == Order::Fifo;
+        let fills = matches!(self.open[usize::from(goal)], Some(Task::Put(_) | Task::FindFull));
         for (p, task) in self.pending() {
             match task {
                 Task::Put(item) if self.admits(item) => {
@@ -81,12 +84,16 @@ impl Queue {
                         Order::Unordered => self.inside.partition_point(|&i| i < item),
                         _ => self.inside.len(),
                     };
-                    let leaves = self.items[item as usize].receive.from;
-                    steps.push((p == goal, leaves, Step::Effect(p, place as u32)));
+                    // What leaves first most likely enters first.
+                    let receive = self.items[item as usize].receive;
+                    let leaves = receive.from.midpoint(receive.to);
+                    let first = if fifo { fills } else { p == goal };
+                    steps.push((first, leaves, Step::Effect(p, place as u32)));
                 }
                 Task::Take(item) => {
                     let leaves = self.items[item as usize].receive.to;
-                    let step = |place| (p == goal, leaves, Step::Effect(p, place));
+                    let first = if fifo { !fills } else { p == goal };
+                    let step = |place| (first, leaves, Step::Effect(p, place));
                     steps.extend(self.takable(item).map(step));
                 }
                 Task::Eat => {
@@ -95,12 +102,13 @@ impl Queue {
                     let places =
                         self.inside.iter().enumerate().filter(free).map(|(place, _)| place);
                     let places = places.filter(|&place| self.leads(place));
-                    steps.extend(places.map(|at| (p == goal, NEVER, Step::Effect(p, at as u32))));
+                    let first = if fifo { !fills } else { p == goal };
+                    steps.extend(places.map(|at| (first, NEVER, Step::Effect(p, at as u32))));
                 }
                 _ => {}
             }
         }
-        steps.sort_by_key(|&(is_goal, leaves, _)| (is_goal, std::cmp::Reverse(leaves)));
+        steps.sort_by_key(|&(first, leaves, _)| (first, std::cmp::Reverse(leaves)));
         steps.into_iter().map(|(_, _, step)| step).collect()
     }
 
