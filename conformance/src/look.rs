@@ -404,7 +404,7 @@ fn receive(end: &mut dyn Endpoint, profile: &Profile) -> Result<Delivery, Failur
             Mode::Nonblocking => end.try_receive(from),
         };
         match received {
-            Err(Failure::Empty) if begun.elapsed() < ENOUGH => std::thread::yield_now(),
+            Err(Failure::Empty) if begun.elapsed() < ENOUGH / 2 => std::thread::yield_now(),
             done => return done,
         }
     }

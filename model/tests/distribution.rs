@@ -142,7 +142,7 @@ fn a_profile_that_is_neither_is_refused() {
     let blocking = Profile { receive: Modes::default(), ..cell() };
     assert!(clash(blocking).contains("distribution=latest and receive"));
     let told = Profile { sender_closed: Notice::Reported, ..cell() };
-    assert!(clash(told).contains("distribution=latest and closed=reported"));
+    assert!(clash(told).contains("distribution=latest and sender_closed=reported"));
     assert_eq!(broadcast(3).validate(), Ok(()));
     assert_eq!(cell().validate(), Ok(()));
 }

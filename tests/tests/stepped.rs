@@ -185,6 +185,8 @@ fn schedules_end_in_kills_too_and_find_what_is_broken_at_death() {
 
 #[test]
 fn a_controller_that_is_killed_leaves_no_process_behind() {
+    // Built before, since only the stepping is waited for.
+    step("stepped-mutants/sound", "nothing", &[]);
     let mut controller = Command::new(program())
         .args(["step", "stepped-mutants/sound", "--every"])
         .stdout(Stdio::null())

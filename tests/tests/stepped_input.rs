@@ -124,6 +124,8 @@ fn what_a_kill_leaves_behind_is_found() {
 fn a_run_that_is_killed_leaves_neither_its_controllers_nor_their_processes() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
+    // Built before, since only the stepping is waited for.
+    conform(&["step", "stepped-mutants/sound", "--only", "nothing"]);
     let mut run = Command::new(program())
         .args(["run", "stepped-mutants", "--rule", "crash.*", "--out", out])
         .stdout(Stdio::null())

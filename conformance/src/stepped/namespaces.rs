@@ -18,6 +18,9 @@ use crate::adapter::Place;
 /// What worlds are called that have their names to themselves: the same each time.
 const NAME: &str = "ipc-conform-world";
 
+/// How much that was left behind is named.
+const MOST: usize = 64;
+
 /// Where shared memory has its names.
 const SHARED_MEMORY: &str = "/dev/shm";
 
@@ -101,6 +104,8 @@ pub(super) fn clear(place: &Place, private: bool) -> Result<Vec<String>, String>
         }
     }
     found.sort();
+    // As many as the control page has room for.
+    found.truncate(MOST);
     Ok(found)
 }
 

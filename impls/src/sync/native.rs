@@ -89,3 +89,63 @@ impl Futex {
         sys::futex_wake(&self.0, 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What one side has written and how far it is, away from the other side's.
+    #[repr(align(128))]
+    #[derive(Default)]
+    struct Side {
+        written: AtomicU32,
+        round: AtomicU32,
+    }
+
+    /// Both sides write, fence and read the other's again and again, at about the same time. In how
+    /// many rounds neither saw the other.
+    fn missed(rounds: u32, mine: fn(), yours: fn()) -> usize {
+        let sides = <[Side; 2]>::default();
+        let play = |me: usize, fence: fn()| {
+            let (me, other) = (&sides[me], &sides[1 - me]);
+            let mut blind = Vec::new();
+            for round in 1..=rounds {
+                me.round.store(round, SeqCst);
+                let mut looked = 0;
+                while other.round.load(SeqCst) < round {
+                    looked += 1;
+                    // Not while both run, or they would be too far apart.
+                    if looked % 1000 == 0 {
+                        std::thread::yield_now();
+                    }
+                }
+                me.written.store(round, Relaxed);
+                fence();
+                if other.written.load(Relaxed) < round {
+                    blind.push(round);
+                }
+            }
+            blind
+        };
+        let (mine, yours) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| play(1, yours));
+            (play(0, mine), other.join().unwrap())
+        });
+        mine.iter().filter(|round| yours.binary_search(round).is_ok()).count()
+    }
+
+    /// The one thing that neither loom nor a stepped run can see, for both order all accesses. It
+    /// takes two processors: with one, nothing is ever late.
+    #[test]
+    fn a_light_fence_and_a_heavy_one_order_as_two_full_ones() {
+        prepare_fences();
+        assert!(REACHED.load(Relaxed), "this kernel has no membarrier, and full fences are used");
+        let heavy = || assert!(heavy_fence());
+        assert_eq!(missed(50_000, light_fence, heavy), 0);
+        // The test must be able to fail: two light fences order nothing.
+        let begun = std::time::Instant::now();
+        while missed(20_000, light_fence, light_fence) == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing is ever late here");
+        }
+    }
+}

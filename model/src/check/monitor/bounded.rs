@@ -58,7 +58,8 @@ pub(super) fn check(
     }
     // Among answers the search finds its way sooner; without them, an order is found sooner.
     let search = || by_search(profile, windows, lane, room, budget);
-    let searched = (!plain).then(search);
+    let answers = !lane.fulls.is_empty() || !lane.empties.is_empty();
+    let searched = answers.then(search);
     let sought = match (&searched, forced) {
         (Some(Finding::Legal), _) => return Finding::Legal,
         // What the messages alone prove is told in their names.
@@ -242,6 +243,14 @@ pub(super) fn by_search(
     room: Room,
     budget: usize,
 ) -> Finding {
+    // A receive that never returned need not have taken anything, and mostly has not: without it
+    // the search looks farther ahead.
+    if !lane.hungry.is_empty() {
+        let without = Lane { hungry: Vec::new(), ..lane.clone() };
+        if search::search(windows, &without, profile.order, room, budget) == Search::Explains {
+            return Finding::Legal;
+        }
+    }
     match search::search(windows, lane, profile.order, room, budget) {
         Search::Explains => Finding::Legal,
         Search::Fails(culprit) => Finding::broken(no_order(windows, lane, culprit, room)),
