@@ -29,6 +29,7 @@ pub fn build(adapter: &str, version: &str) -> Result<PathBuf, String> {
     let versions = target().join("ipc-conform/versions");
     let folder = versions.join(format!("{adapter}@{version}"));
     let project = catalogue::workspace()?;
+    let _alone = alone(&versions).map_err(|e| format!("{}: {e}", versions.display()))?;
     lay_out(&project, adapter, version, &folder)
         .map_err(|e| format!("cannot lay out {}: {e}", folder.display()))??;
     let package = format!("adapter-{adapter}");
@@ -49,8 +50,23 @@ pub fn build(adapter: &str, version: &str) -> Result<PathBuf, String> {
     let built = built.and_then(|m| m["executable"].as_str().map(PathBuf::from));
     let built = built.ok_or_else(|| format!("cargo built no program {package}"))?;
     // The next version is built to the same place.
-    let kept = folder.join(&package);
-    std::fs::copy(&built, &kept).map_err(|e| format!("{}: {e}", kept.display()))?;
+    keep(&built, &folder, &package).map_err(|e| format!("{}: {e}", folder.display()))
+}
+
+/// Waits until nobody else builds versions here: between the building of one and its being kept, no
+/// other may be built.
+fn alone(versions: &Path) -> std::io::Result<std::fs::File> {
+    std::fs::create_dir_all(versions)?;
+    let lock = std::fs::File::create(versions.join("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// Under its name at once: one that somebody else is running cannot be written.
+fn keep(built: &Path, folder: &Path, package: &str) -> std::io::Result<PathBuf> {
+    let (new, kept) = (folder.join(format!("{package}.new")), folder.join(package));
+    std::fs::copy(built, &new)?;
+    std::fs::rename(&new, &kept)?;
     Ok(kept)
 }
 

@@ -143,9 +143,10 @@ impl Event {
             hint::spin_loop();
         }
         self.0.begin();
+        let mut look = Look::Glance;
         loop {
             let armed = self.arm();
-            if let Some(done) = attempt(Look::Glance) {
+            if let Some(done) = attempt(look) {
                 return Some(done);
             }
             let now = sys::now();
@@ -155,14 +156,16 @@ impl Event {
                 Some(deadline) => deadline.min(slice),
                 None => slice,
             };
-            let look = match self.0.wait(armed, until) {
-                Woken::Perhaps => Look::Glance,
+            look = match self.0.wait(armed, until) {
                 Woken::Late => Look::Thorough,
+                Woken::Perhaps => {
+                    // Whoever was called seldom sleeps again, so it does not pay for that yet.
+                    if let Some(done) = attempt(Look::Glance) {
+                        return Some(done);
+                    }
+                    Look::Glance
+                }
             };
-            // Whoever was woken seldom sleeps again, so it does not pay for that yet.
-            if let Some(done) = attempt(look) {
-                return Some(done);
-            }
         }
     }
 
