@@ -1,12 +1,12 @@
 //! The one door to the kernel.
 
 pub(crate) mod bus;
+pub(crate) mod futex;
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -20,8 +20,6 @@ use nix::sys::stat::Mode;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
-
-use crate::sync::Woken;
 
 /// A system call that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -83,49 +81,6 @@ pub(crate) fn cpus() -> i64 {
 pub(crate) fn page() -> usize {
     let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
     page.and_then(|page| usize::try_from(page).ok()).unwrap_or(4096)
-}
-
-/// Sleeps while `word` is `expected`, until woken or until `deadline` on the clock of [`now`].
-///
-/// Not the private kind: the sleepers and wakers are in different processes.
-pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, deadline: Duration) -> Woken {
-    let deadline = timespec(deadline);
-    // SAFETY: `word` is aligned and mapped while borrowed, `deadline` lives until the call
-    // returns, and the kernel writes to neither.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            // Only the bitset form takes an absolute time.
-            libc::FUTEX_WAIT_BITSET,
-            expected,
-            &raw const deadline,
-            std::ptr::null::<u32>(),
-            libc::FUTEX_BITSET_MATCH_ANY,
-        )
-    };
-    if result == -1 && Errno::last() == Errno::ETIMEDOUT { Woken::Late } else { Woken::Perhaps }
-}
-
-/// Wakes up to `count` sleepers on `word`.
-pub(crate) fn futex_wake(word: &AtomicU32, count: i32) {
-    // SAFETY: waking reads nothing but the address of `word`, which is mapped while borrowed.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
-}
-
-/// A full fence on every CPU that runs a process of [`join_heavy_fences`], this one included.
-pub(crate) fn heavy_fence() -> bool {
-    membarrier(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED)
-}
-
-/// Lets every [`heavy_fence`] on this machine act on this process, too.
-pub(crate) fn join_heavy_fences() -> bool {
-    membarrier(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)
-}
-
-fn membarrier(command: libc::c_int) -> bool {
-    // SAFETY: the call takes no pointers.
-    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }
 
 /// A queue that is closed when it is dropped, which nix leaves to the caller.

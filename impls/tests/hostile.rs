@@ -5,10 +5,11 @@
 //! thread does likewise between two calls is a property test of each link.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::parent_id;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -18,42 +19,29 @@ use ipc_impls::links::ring::{Options, Ring};
 use ipc_impls::links::unbounded::{self, Unbounded};
 use ipc_impls::links::{ReceivingEnd, SendingEnd, Size, loan};
 
+mod child;
+use child::{Killed, path};
+
 const LONGEST: usize = 40;
 /// Far longer than all calls of one link take.
 const FOR_EVER: Duration = Duration::from_secs(60);
 const CALLS: usize = 4000;
 
-/// This test program again, which does nothing but damage; killed when the test ends.
-struct Vandal(Child);
-
-impl Vandal {
-    fn at(link: &impl AsFd, seed: u64) -> Vandal {
-        let path = format!("/proc/{}/fd/{}", std::process::id(), link.as_fd().as_raw_fd());
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "vandal", "--nocapture"])
-            .env("IPC_IMPLS_VANDAL", path)
-            .env("IPC_IMPLS_SEED", seed.to_string())
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut vandal = Vandal(child.unwrap());
-        // It says a word when it is at it.
-        let mut out = vandal.0.stdout.take().unwrap();
-        let mut heard = Vec::new();
-        while !heard.ends_with(b"at it\n") {
-            let mut byte = [0];
-            std::io::Read::read_exact(&mut out, &mut byte).unwrap();
-            heard.push(byte[0]);
-        }
-        vandal
-    }
+/// A process that does nothing but damage, and is at it.
+fn vandal_at(link: &impl AsFd, seed: u64) -> Killed {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "vandal", "--nocapture"])
+        .env("IPC_IMPLS_VANDAL", path(link))
+        .env("IPC_IMPLS_SEED", seed.to_string())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut vandal = Killed(child.unwrap());
+    let said = BufReader::new(vandal.0.stdout.take().unwrap());
+    said.lines().map(Result::unwrap).find(|line| line.ends_with(AT_IT)).expect("it begins");
+    vandal
 }
 
-impl Drop for Vandal {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+const AT_IT: &str = "at it";
 
 #[test]
 fn vandal() {
@@ -63,7 +51,7 @@ fn vandal() {
     let length = file.metadata().unwrap().len().min(64 << 10);
     let mut state: u64 = std::env::var("IPC_IMPLS_SEED").unwrap().parse().unwrap();
     let parent = parent_id();
-    println!("at it");
+    println!("{AT_IT}");
     while parent_id() == parent {
         for _ in 0..1000 {
             state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
@@ -131,7 +119,7 @@ macro_rules! survives {
         fn $test() {
             for seed in [1, 2] {
                 let link = $make;
-                let vandal = Vandal::at(&link, seed);
+                let vandal = vandal_at(&link, seed);
                 comes_back(stringify!($test), move || {
                     use_it(|| link.sender().ok(), || link.receiver().ok());
                 });

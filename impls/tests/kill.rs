@@ -4,8 +4,8 @@
 //! environment.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd};
-use std::process::{Child, Command, Stdio};
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ipc_impls::links::loan;
@@ -13,6 +13,9 @@ use ipc_impls::links::mpmc::Mailbox;
 use ipc_impls::links::ring::{Options, Presence, Ring};
 use ipc_impls::links::unbounded::{self, Unbounded};
 use ipc_impls::links::{ReceiveError, ReceivingEnd, SendError, SendingEnd, Size, TryReceiveError};
+
+mod child;
+use child::{Killed, path};
 
 /// Kills per test. `IPC_IMPLS_KILLS` asks for more.
 fn kills() -> u64 {
@@ -23,20 +26,13 @@ fn kills() -> u64 {
 const LONG: Duration = Duration::from_secs(20);
 const LONGEST: usize = 200;
 
-/// Where a worker finds a link of ours: the links have no names, so nothing is left behind
-/// whatever ends this test.
-fn path(link: &impl AsFd) -> String {
-    format!("/proc/{}/fd/{}", std::process::id(), link.as_fd().as_raw_fd())
-}
-
 /// What a worker finds there.
 fn file(variable: &str) -> File {
     let path = std::env::var(variable).unwrap();
     File::options().read(true).write(true).open(path).unwrap()
 }
 
-/// A process that is killed when the test ends, also by a panic.
-struct Worker(Child);
+struct Worker(Killed);
 
 impl Worker {
     fn start(does: &str, link: &impl AsFd, out: &impl AsFd, from: u64) -> Worker {
@@ -49,19 +45,12 @@ impl Worker {
             .env("IPC_IMPLS_FROM", from.to_string())
             .stdout(Stdio::null())
             .spawn();
-        Worker(child.unwrap())
+        Worker(Killed(child.unwrap()))
     }
 
     fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.0.0.kill().unwrap();
+        self.0.0.wait().unwrap();
     }
 }
 
@@ -394,7 +383,7 @@ fn a_survivor_asleep_is_let_go_when_its_peer_is_killed() {
 }
 
 fn stop(worker: &Worker) {
-    let process = nix::unistd::Pid::from_raw(i32::try_from(worker.0.id()).unwrap());
+    let process = nix::unistd::Pid::from_raw(i32::try_from(worker.0.0.id()).unwrap());
     nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGSTOP).unwrap();
     nix::sys::wait::waitpid(process, Some(nix::sys::wait::WaitPidFlag::WUNTRACED)).unwrap();
 }

@@ -43,7 +43,7 @@ static REACHED: AtomicBool = AtomicBool::new(false);
 /// Lets the heavy fences of other processes reach this one, if the kernel can do that. To be called
 /// before any end is used.
 pub(crate) fn prepare_fences() {
-    if !REACHED.load(Relaxed) && sys::join_heavy_fences() {
+    if !REACHED.load(Relaxed) && sys::futex::join_heavy_fences() {
         REACHED.store(true, Relaxed);
     }
 }
@@ -60,7 +60,7 @@ pub(crate) fn light_fence() {
 /// As `fence(SeqCst)` here and in every process that is prepared. `false`: the kernel cannot do it,
 /// and nothing was done.
 pub(crate) fn heavy_fence() -> bool {
-    sys::heavy_fence()
+    sys::futex::heavy_fence()
 }
 
 /// A word in shared memory on which processes can sleep.
@@ -78,15 +78,15 @@ impl Futex {
 
     /// Sleeps while the word is `expected`, until called or until `deadline` (monotonic clock).
     pub(crate) fn wait(&self, expected: u32, deadline: Duration) -> Woken {
-        sys::futex_wait(&self.0, expected, deadline)
+        sys::futex::wait(&self.0, expected, deadline)
     }
 
     pub(crate) fn wake_all(&self) {
-        sys::futex_wake(&self.0, i32::MAX);
+        sys::futex::wake(&self.0, i32::MAX);
     }
 
     pub(crate) fn wake_one(&self) {
-        sys::futex_wake(&self.0, 1);
+        sys::futex::wake(&self.0, 1);
     }
 }
 
