@@ -3,30 +3,16 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
-use ipc_conformance::objects::{self, Found, Programs, Served, Users};
+use ipc_conformance::objects::{self, Found, Programs, Served, Users, memory, names};
 use ipc_conformance::report::{CellVerdict, Report};
 use ipc_model::Kind;
 use ipc_model::machine::{Errno, Mutation, Part, User, mutations};
-use ipc_model::namespace::{self, Namespace, OddNames, Recreation, Withdrawal};
-use ipc_model::region::{self, Region, Resized};
+use ipc_model::namespace::{self, Namespace, Withdrawal};
+use ipc_model::region;
 
 use ipc_tests::{conform, text};
 
 const USERS: Users = [User(1), User(2)];
-
-fn memory() -> Region {
-    Region { page: 4096, resized: Resized::Current }
-}
-
-fn names() -> Namespace {
-    Namespace {
-        longest: 255,
-        odd_names: OddNames::Refused,
-        recreation: Recreation::Succeeds,
-        places: 2,
-        withdrawal: Withdrawal::OfAnyHandle,
-    }
-}
 
 fn served<M: Programs>(
     machine: M,

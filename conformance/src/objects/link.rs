@@ -74,13 +74,15 @@ pub fn documented(system: &str) -> Vec<String> {
     places.iter().map(ToString::to_string).collect()
 }
 
-fn memory() -> Region {
+/// What shared memory claims here.
+pub fn memory() -> Region {
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
     let page = page.ok().flatten().map_or(4096, |page| page as u64);
     Region { page, resized: Resized::Current }
 }
 
-fn names() -> Namespace {
+/// What the names of mailboxes claim here.
+pub fn names() -> Namespace {
     Namespace {
         longest: 255,
         odd_names: OddNames::Refused,

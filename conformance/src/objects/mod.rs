@@ -12,7 +12,8 @@ mod tally;
 mod worker;
 
 pub use link::{
-    ADAPTER, ANOTHER_MODEL, another_model, claims, decide, documented, programs, rules, size,
+    ADAPTER, ANOTHER_MODEL, another_model, claims, decide, documented, memory, names, programs,
+    rules, size,
 };
 pub use programs::Programs;
 pub use served::Served;
