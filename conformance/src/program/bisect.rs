@@ -20,8 +20,7 @@ pub(super) fn bisect(arguments: &BisectArguments) -> anyhow::Result<u8> {
     let selection = Selection::parse(&arguments.link);
     let known = catalogue::adapters().map_err(anyhow::Error::msg)?;
     if !known.contains(&selection.adapter) {
-        let known = catalogue::suggest(&selection.adapter, known.iter().map(String::as_str));
-        bail!("no adapter is called {:?}; {known}", selection.adapter);
+        return Err(super::no_adapter(&selection.adapter, known.iter().map(String::as_str)));
     }
     if let Some(version) = &selection.version {
         bail!(

@@ -49,8 +49,7 @@ impl Side {
             return Ok(Self::Links(text.into()));
         }
         if named.version.is_some() && !known.is_empty() {
-            let known = catalogue::suggest(&named.adapter, known.iter().map(String::as_str));
-            bail!("no adapter is called {:?}; {known}", named.adapter);
+            return Err(super::no_adapter(&named.adapter, known.iter().map(String::as_str)));
         }
         bail!("{text}: there is no such file, and no adapter of that name");
     }

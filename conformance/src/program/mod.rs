@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipc_conformance::bench::BenchArguments;
 use ipc_conformance::campaign::{Campaign, Shard};
-use ipc_conformance::catalogue::matches;
+use ipc_conformance::catalogue::{self, matches};
 use ipc_conformance::rulebook;
 use ipc_conformance::stepping::Depth;
 use ipc_conformance::suite::Plan;
@@ -397,12 +397,17 @@ impl Arguments {
 ///
 /// # Errors
 /// That none does, with the nearest names.
+/// That no adapter is called so, and which are.
+fn no_adapter<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> anyhow::Error {
+    anyhow::anyhow!("no adapter is called {name:?}; {}", catalogue::suggest(name, known))
+}
+
 fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
     let all = || rulebook::all().chain(rulebook::stepped()).chain(rulebook::objects());
     let selected: Vec<_> = all().filter(|entry| matches(glob, entry.about.id)).collect();
     if selected.is_empty() {
         let known = all().map(|entry| entry.about.id);
-        let known = ipc_conformance::catalogue::suggest(glob, known);
+        let known = catalogue::suggest(glob, known);
         anyhow::bail!("no rule is called {glob:?}; {known}");
     }
     Ok(selected)

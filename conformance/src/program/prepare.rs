@@ -289,8 +289,7 @@ fn select(links: &[String]) -> anyhow::Result<Vec<Selection>> {
             }
         } else if !selection.is_objects() && !known.contains(&selection.adapter) {
             let all = known.iter().map(String::as_str).chain([objects::ADAPTER]);
-            let known = suggest(&selection.adapter, all);
-            bail!("no adapter is called {:?}; {known}", selection.adapter);
+            return Err(super::no_adapter(&selection.adapter, all));
         }
     }
     Ok(selections)

@@ -71,8 +71,7 @@ fn program(selection: &Selection) -> anyhow::Result<PathBuf> {
     }
     let known = catalogue::adapters().map_err(anyhow::Error::msg)?;
     if !known.contains(&selection.adapter) {
-        let known = catalogue::suggest(&selection.adapter, known.iter().map(String::as_str));
-        bail!("no adapter is called {:?}; {known}", selection.adapter);
+        return Err(super::no_adapter(&selection.adapter, known.iter().map(String::as_str)));
     }
     let mut programs =
         catalogue::build(std::slice::from_ref(&selection.adapter)).map_err(anyhow::Error::msg)?;
