@@ -161,8 +161,8 @@ pub fn read_jsonl(text: &str) -> Result<(Option<Header>, History), HistoryError>
     Lines::join([Lines::read(text, 1)?])
 }
 
-/// What a line is about; lines of one time are written in this order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What a line is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Invoke,
     Blocked,
@@ -172,17 +172,20 @@ pub(super) enum Part {
 }
 
 /// What a history consists of, in the order of time: each with the place of its operation, of its
-/// kill, or of its crash.
+/// kill, or of its crash. The parts of one process keep their order where they share a time: a call
+/// may return at once, the next may begin then, and nothing comes after a crash.
 pub(super) fn parts(history: &History) -> Vec<(u64, Part, usize)> {
-    let mut lines: Vec<(u64, Part, usize)> = Vec::with_capacity(2 * history.operations.len());
-    for (i, o) in history.operations.iter().enumerate() {
+    let mut calls: Vec<(usize, &Operation)> = history.operations.iter().enumerate().collect();
+    calls.sort_by_key(|(_, o)| (o.call, o.ret.map_or(u64::MAX, |(time, _)| time)));
+    let mut lines: Vec<(u64, Part, usize)> = Vec::with_capacity(2 * calls.len());
+    for (i, o) in calls {
         lines.push((o.call, Part::Invoke, i));
         lines.extend(o.blocked.map(|time| (time, Part::Blocked, i)));
         lines.extend(o.ret.map(|(time, _)| (time, Part::Return, i)));
     }
     lines.extend(history.kills.iter().enumerate().map(|(i, &(t, _))| (t, Part::Kill, i)));
     lines.extend(history.crashes.iter().enumerate().map(|(i, &(t, _))| (t, Part::Killed, i)));
-    lines.sort_by_key(|(time, part, _)| (*time, *part));
+    lines.sort_by_key(|(time, ..)| *time);
     lines
 }
 
