@@ -60,6 +60,42 @@ unsafe impl GlobalAlloc for SharedHeap {
         take(unsafe { &*taken }, layout)
     }
 
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // relaxed: as in `alloc`.
+        if TAKEN.load(Ordering::Relaxed).is_null() {
+            // SAFETY: the caller's promises are those that the system's allocator asks for.
+            return unsafe { System.alloc_zeroed(layout) };
+        }
+        // The shared heap hands out each byte once, as the kernel zeroed it. Zeroing it again would
+        // be a write that others see, of which the link knows nothing.
+        // SAFETY: the caller's promises are handed on.
+        unsafe { self.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // relaxed: as in `alloc`.
+        if !is_shared(pointer) && TAKEN.load(Ordering::Relaxed).is_null() {
+            // SAFETY: it came from the system's allocator, since it is not in the shared heap, and
+            // the caller's promises are those that the system's allocator asks for.
+            return unsafe { System.realloc(pointer, layout, size) };
+        }
+        if is_shared(pointer) && size <= layout.size() {
+            return pointer;
+        }
+        // SAFETY: not zero by the caller's promise, which also says that it does not overflow.
+        let larger = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        // SAFETY: as for the layout.
+        let moved = unsafe { self.alloc(larger) };
+        if !moved.is_null() {
+            // SAFETY: both are valid for the smaller of the two lengths, and the new one overlaps
+            // nothing.
+            unsafe { moved.copy_from_nonoverlapping(pointer, layout.size().min(size)) };
+            // SAFETY: handed on; it is used no more.
+            unsafe { self.dealloc(pointer, layout) };
+        }
+        moved
+    }
+
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         if !is_shared(pointer) {
             // SAFETY: it came from the system's allocator, since it is not in the shared heap.
@@ -69,7 +105,7 @@ unsafe impl GlobalAlloc for SharedHeap {
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub(crate) use stepped::{is_present, renew, sharing};
+pub(crate) use stepped::{holds, is_present, renew, sharing};
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod stepped {
@@ -78,6 +114,11 @@ mod stepped {
     use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 
     use super::*;
+
+    /// Whether this address is in the shared heap of whichever process has one.
+    pub(crate) fn holds(address: u64) -> bool {
+        (ADDRESS as u64..(ADDRESS + LENGTH) as u64).contains(&address)
+    }
 
     /// Whether this program's allocator is a [`SharedHeap`].
     pub(crate) fn is_present() -> bool {

@@ -12,6 +12,10 @@ use ipc_conformance::values::Values;
 use ipc_conformance::{carries_like_std, observing, receives_like_std, sends_like_std};
 use ipc_model::{Capacity, Profile};
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct Flume;
 
 impl Adapter for Flume {

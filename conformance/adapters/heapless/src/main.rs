@@ -13,6 +13,10 @@ use ipc_conformance::observing;
 use ipc_conformance::values::{Carries, Counted, Values};
 use ipc_model::{Capacity, Holders, Modes, Notice, Profile};
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct Heapless;
 
 impl Adapter for Heapless {

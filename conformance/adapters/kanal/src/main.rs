@@ -14,6 +14,10 @@ use kanal::{
     bounded_async, unbounded, unbounded_async,
 };
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct Kanal;
 
 impl Adapter for Kanal {

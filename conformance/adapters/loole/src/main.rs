@@ -11,6 +11,10 @@ use ipc_conformance::{carries_like_std, observing, receives_like_std, sends_like
 use ipc_model::{Capacity, Profile};
 use loole::{Receiver, Sender, bounded, unbounded};
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct Loole;
 
 impl Adapter for Loole {

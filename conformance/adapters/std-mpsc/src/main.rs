@@ -9,6 +9,10 @@ use ipc_conformance::values::{Carries, Values};
 use ipc_conformance::{carries_like_std, receives_like_std, sends_like_std};
 use ipc_model::{Capacity, Holders, Modes, Profile};
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct Mpsc;
 
 impl Adapter for Mpsc {

@@ -13,6 +13,10 @@ use thingbuf::mpsc;
 use thingbuf::mpsc::blocking::{Receiver, Sender, channel};
 use thingbuf::mpsc::errors::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct Thingbuf;
 
 impl Adapter for Thingbuf {

@@ -17,6 +17,10 @@ use tokio::sync::mpsc::{
 };
 use tokio::time;
 
+/// So that stepped runs can interleave it between processes.
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct TokioMpsc;
 
 impl Adapter for TokioMpsc {
