@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ipc_model::machine::Described;
-use ipc_model::{Capacity, Force, Holders, Kind, Notice, Source};
+use ipc_model::{Capacity, Force, Holders, Kind, Notice, Profile, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::Claim;
@@ -133,6 +133,12 @@ pub(crate) fn claims_deaths(claim: &Claim) -> bool {
     claim.profile.sender_killed.is_some() || claim.profile.receiver_killed.is_some()
 }
 
+/// Whether there is a send that never waits.
+fn can_send_at_once(claim: &Claim) -> bool {
+    let Profile { send, capacity, .. } = claim.profile;
+    send.nonblocking || (send.blocking && capacity == Capacity::Unbounded)
+}
+
 fn fillable(claim: &Claim) -> bool {
     matches!(claim.profile.capacity, Capacity::Bounded(1..=8))
 }
@@ -145,7 +151,7 @@ impl Rule {
         } else if !claim.processes && !self.about.id.starts_with("schedule.") {
             Err("it does not join processes, so there is nobody to kill")
         } else if !claim.processes
-            && (self.waits || !claim.profile.send.nonblocking || !claim.profile.receive.nonblocking)
+            && (self.waits || !can_send_at_once(claim) || !claim.profile.receive.nonblocking)
         {
             Err(
                 "between processes that share its heap, threads of a link cannot wait for each other",

@@ -148,9 +148,23 @@ fn a_queue_of_threads_is_interleaved_between_processes_that_share_its_heap() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("pass          schedule.receive-receive"), "{said}");
     // Without such a heap there is nothing to interleave.
-    let (code, said) = step("std-mpsc/unbounded", "schedule.*", &once);
+    let (code, said) = step("probe-mutants/honest", "schedule.*", &once);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("not-claimed: it does not join processes"), "{said}");
+}
+
+#[test]
+fn a_lock_of_threads_is_waited_for_between_processes_that_share_its_heap() {
+    // One sleeps for the lock that the other holds, on a futex that is private to a process, and
+    // is woken all the same.
+    let (code, said) = step("flume/bounded-2", "schedule.send-send", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("pass          schedule.send-send"), "{said}");
+    assert!(!said.contains("stuck"), "{said}");
+    // Here one goes round, giving its processor away, until the other has written.
+    let (code, said) = step("std-mpsc/bounded-1", "schedule.send-send", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("stuck"), "{said}");
 }
 
 #[test]

@@ -156,6 +156,8 @@ mod stepped {
         /// Of those over every instruction: instructions, points that tell apart, outcomes, and
         /// the sweeps in which the points alone would have shown less.
         every: (usize, usize, usize, Vec<String>),
+        /// Instructions of theirs in further rounds of loops that change nothing.
+        rounds: usize,
     }
 
     impl Total {
@@ -165,6 +167,7 @@ mod stepped {
             if let Some(reduced) = &sweep.reduced {
                 self.every.0 += sweep.points;
                 self.every.1 += reduced.points;
+                self.rounds += reduced.rounds;
                 self.every.2 += reduced.outcomes.len() + reduced.hidden.len();
                 let of = || format!("{} on {}", sweep.name, sweep.state);
                 self.every.3.extend(reduced.loses().then(of));
@@ -197,6 +200,12 @@ mod stepped {
                 "  killed at all {instructions} instructions, the {points} points at which a \
                  death can be told apart would have shown the same {outcomes} outcomes: {lost}"
             );
+            if self.rounds > 0 {
+                say!(
+                    "  left out: {} instructions in further rounds of loops that change nothing",
+                    self.rounds
+                );
+            }
         }
     }
 
@@ -272,8 +281,13 @@ mod stepped {
     }
 
     fn compared(reduced: &Reduced) -> String {
-        let Reduced { points, outcomes, hidden, bad } = reduced;
-        let shown = format!("{points} points show {} outcomes", outcomes.len());
+        let Reduced { points, rounds, outcomes, hidden, bad } = reduced;
+        let mut shown = format!("{points} points show {} outcomes", outcomes.len());
+        if *rounds > 0 {
+            shown += &format!(
+                " ({rounds} instructions left out, in further rounds of loops that change nothing)"
+            );
+        }
         match hidden.iter().next() {
             None => format!("{shown}, and the other instructions none besides"),
             Some(first) => format!(

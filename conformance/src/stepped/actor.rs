@@ -136,7 +136,7 @@ fn create(adapter: &dyn Adapter, control: &Control, slot: usize) -> Result<(), F
                     let link = link.clone();
                     // Dropping it would remove the link, which is the creator's business.
                     std::mem::forget(held);
-                    let seat = Seat { control, slot: theirs, known, shared };
+                    let seat = Seat { control, slot: theirs, known: known.list(), shared };
                     let end = end.and_then(Result::ok);
                     return act(adapter, &seat, &link, &address, role, end);
                 }

@@ -74,7 +74,7 @@ pub(super) enum Command {
     Create { link: String, place: Place, stepped: bool },
     /// Creator: fork an actor for this role, which reads its commands from this slot, and may be
     /// sent any of these messages.
-    Admit { role: Role, slot: usize, known: Vec<Message> },
+    Admit { role: Role, slot: usize, known: Known },
     /// Creator: every endpoint has been handed out.
     HandOver,
     /// Actor: connect, between the meetings if `stepped`.
@@ -83,6 +83,34 @@ pub(super) enum Command {
     Call { op: Op, timeout: u64, stepped: bool },
     /// Anybody: drop everything, and end.
     Finish,
+}
+
+/// Every message that may be sent in a world: by each of so many processes so many of a size.
+///
+/// It is the same in all worlds of a link, since what an actor allocates before an operation may
+/// change the operation's path through the allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Known {
+    pub(super) processes: u16,
+    pub(super) each: u32,
+    pub(super) size: u32,
+}
+
+impl Known {
+    /// The one that lists at least these.
+    pub(super) fn of(messages: &[Message]) -> Self {
+        Self {
+            processes: messages.iter().map(|m| m.sender.0 + 1).max().unwrap_or(0),
+            each: messages.iter().map(|m| m.sequence + 1).max().unwrap_or(0),
+            size: messages.first().map_or(0, |m| m.size),
+        }
+    }
+
+    /// The messages.
+    pub(super) fn list(self) -> Vec<Message> {
+        let of = |process| (0..self.each).map(move |n| Message::new(process, n, self.size));
+        (0..self.processes).flat_map(of).collect()
+    }
 }
 
 /// What came of a command.

@@ -246,7 +246,7 @@ fn run(
     let setups: Vec<(Script, Setup)> =
         plan.scripts().iter().map(|script| (*script, plan.setup(*script))).collect();
     let (trace, mut left) = trace(tracer, plan, &setups[0].1)?;
-    left.extend(left_in_order(tracer, &setups[0].1)?);
+    left.extend(plan.setting.left_in_order(|| left_in_order(tracer, &setups[0].1))?);
     sweep.leaves = without_numbers(&left);
     sweep.instructions = trace.path.len();
     sweep.uncounted = trace.calls_only.is_some();
@@ -267,7 +267,8 @@ fn run(
     }
     let asleep = matches!(trace.end, Ending::Asleep(_));
     let ends = points.into_iter().map(Some).chain(asleep.then_some(None));
-    let mut reduced = Reduced { points: apart.len(), ..Reduced::default() };
+    let mut reduced =
+        Reduced { points: apart.len(), rounds: trace.in_rounds(), ..Reduced::default() };
     for position in ends {
         let is_apart = position.is_none_or(|p| apart.contains(&p));
         for (script, setup) in &setups {
@@ -278,7 +279,7 @@ fn run(
             let mut ended = kill_at(tracer, plan, setup, &trace, position, *script)?;
             sweep.times.push(begun.elapsed());
             sweep.note_left(&mut ended);
-            let finding = ended.judge(plan.setting.profile());
+            let finding = plan.setting.judge(&ended);
             reduced.note(&ended.words, matches!(finding, Finding::Allowed), is_apart);
             sweep.note(gathered, ended, finding);
         }
@@ -385,15 +386,21 @@ fn rejoin_in_order(
     gathered: &mut Gathered,
 ) -> Result<Option<String>, Trouble> {
     let sends = plan.sender_dies();
+    if plan.setting.is_rejoined(sends, plan.waiting) {
+        return Ok(None);
+    }
     let orderly = Plan { victim: Victim::Close { sends }, ..*plan };
     let setup = orderly.setup(Script::Rejoin);
     let mut world = prepare(tracer, &orderly, &setup, true)?;
     world.call(orderly.victim.process(), close())?;
     survivors::survive(&mut world, &orderly, Script::Rejoin)?;
     let ended = world.end()?;
-    let finding = ended.judge(plan.setting.profile());
+    let finding = plan.setting.judge(&ended);
     let why = match &finding {
-        Finding::Allowed => return Ok(None),
+        Finding::Allowed => {
+            plan.setting.note_rejoined(sends, plan.waiting);
+            return Ok(None);
+        }
         Finding::Odd(why) => why.clone(),
         Finding::Forbidden(counterexample) => counterexample.to_string(),
     };

@@ -141,7 +141,7 @@ pub fn run(
 ) -> Result<(), Trouble> {
     let Subject { program, adapter, claim, folder } = subject;
     let mut tracer = Tracer::start(program, folder)?;
-    if !claim.processes && !tracer.has_heap()? {
+    if !claim.processes && !tracer.has_heap() {
         return Err(Trouble::Refused(
             "it does not join processes, so there is nobody to kill or to preempt; where what it \
              shares is on the heap, its adapter can have an `ipc_conformance::SharedHeap`"

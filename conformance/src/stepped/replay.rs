@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use ipc_model::{Counterexample, Ends, Profile, Verdict};
 use serde::{Deserialize, Serialize};
 
+use super::control::Known;
 use super::course::{Action, CREATOR, Call, Course};
 use super::memory::{Image, Moving};
 use super::setting::Setting;
@@ -152,7 +153,7 @@ fn setup(course: &Course, link: &str, place: &Place) -> Setup {
             senders: course.senders.iter().copied().collect(),
             receivers: course.receivers.iter().copied().collect(),
         },
-        known: course.known.clone(),
+        known: Known::of(&course.known),
     }
 }
 

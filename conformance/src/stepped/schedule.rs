@@ -100,7 +100,7 @@ fn explore_levels(
                 let begun = Instant::now();
                 let ended = run(tracer, plan, &setup, prefix, head)?;
                 sweep.times.push(begun.elapsed());
-                let finding = ended.judge(plan.setting.profile());
+                let finding = plan.setting.judge(&ended);
                 sweep.note(gathered, ended, finding);
                 counts.explored += 1;
                 budget = budget.saturating_sub(1);
@@ -142,7 +142,7 @@ fn kills(
             let begun = Instant::now();
             let ended = run(tracer, plan, setup, prefix, head)?;
             sweep.times.push(begun.elapsed());
-            let finding = ended.judge(plan.setting.profile());
+            let finding = plan.setting.judge(&ended);
             sweep.note(gathered, ended, finding);
             counts.explored += 1;
         }

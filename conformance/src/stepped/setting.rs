@@ -1,15 +1,18 @@
 //! What a link is called with in every world: its processes, their ends, and their calls.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ipc_model::{
-    Addressing, Capacity, Ends, Message, Mode, Modes, Notice, Op, Process, ProcessSet, Profile,
-    Size,
+    Addressing, Capacity, Ends, History, Message, Mode, Modes, Notice, Op, Process, ProcessSet,
+    Profile, Size,
 };
 
-use super::Trouble;
+use super::control::Known;
 use super::course::Call;
-use super::world::Setup;
+use super::world::{Ended, Setup};
+use super::{Finding, Trouble};
 use crate::adapter::{Claim, Place, Role};
 
 /// Sends.
@@ -29,6 +32,13 @@ pub(super) struct Setting<'a> {
     pub(super) claim: &'a Claim,
     pub(super) place: Place,
     profile: Profile,
+    /// What is left behind when both sides have connected, and nobody called.
+    left: OnceCell<Vec<String>>,
+    /// Where the role of the sender (or else of the receiver) can be taken again after an orderly
+    /// end, with so many messages waiting.
+    rejoined: RefCell<BTreeSet<(bool, u32)>>,
+    /// Histories that the model explains: most worlds of a sweep have the same few.
+    explained: RefCell<VecDeque<History>>,
 }
 
 /// The end that a process holds.
@@ -50,14 +60,54 @@ impl<'a> Setting<'a> {
         if !claim.processes {
             // Between processes that share its heap, threads of a link can do all but wait for each
             // other: they would sleep on futexes that are private to a process.
-            profile.send = Modes { blocking: false, timed: false, ..profile.send };
+            // Sends to a link without a limit never wait, whatever they are called.
+            let blocking = profile.send.blocking && profile.capacity == Capacity::Unbounded;
+            profile.send = Modes { blocking, timed: false, ..profile.send };
             profile.receive = Modes { blocking: false, timed: false, ..profile.receive };
         }
-        Self { claim, place, profile }
+        let (left, rejoined) = (OnceCell::new(), RefCell::default());
+        Self { claim, place, profile, left, rejoined, explained: RefCell::default() }
     }
 
     pub(super) fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// What the model says to a world.
+    pub(super) fn judge(&self, ended: &Ended) -> Finding {
+        /// More than a sweep has outcomes.
+        const KEPT: usize = 32;
+        if ended.odd.is_none() && self.explained.borrow().contains(&ended.history) {
+            return Finding::Allowed;
+        }
+        let finding = ended.judge(&self.profile);
+        if matches!(finding, Finding::Allowed) {
+            let mut explained = self.explained.borrow_mut();
+            explained.truncate(KEPT - 1);
+            explained.push_front(ended.history.clone());
+        }
+        finding
+    }
+
+    /// What is left behind without a kill: found out once.
+    pub(super) fn left_in_order(
+        &self,
+        find: impl FnOnce() -> Result<Vec<String>, Trouble>,
+    ) -> Result<Vec<String>, Trouble> {
+        if let Some(left) = self.left.get() {
+            return Ok(left.clone());
+        }
+        find().map(|left| self.left.get_or_init(|| left).clone())
+    }
+
+    /// Whether the role has been seen to be taken again without a kill.
+    pub(super) fn is_rejoined(&self, sends: bool, waiting: u32) -> bool {
+        self.rejoined.borrow().contains(&(sends, waiting))
+    }
+
+    /// It has.
+    pub(super) fn note_rejoined(&self, sends: bool, waiting: u32) {
+        self.rejoined.borrow_mut().insert((sends, waiting));
     }
 
     pub(super) fn claims_deaths(&self) -> bool {
@@ -75,16 +125,11 @@ impl<'a> Setting<'a> {
     /// The worlds in which these processes hold ends.
     pub(super) fn setup(&self, senders: &[Process], receivers: &[Process]) -> Setup {
         let set = |processes: &[Process]| processes.iter().copied().collect::<ProcessSet>();
-        let size = self.size();
-        let of = |p: &Process| {
-            let process = *p;
-            (0..MESSAGES).map(move |n| Message::new(process.0, n, size))
-        };
         Setup {
             link: self.claim.link.clone(),
             place: self.place.clone(),
             ends: Ends { senders: set(senders), receivers: set(receivers) },
-            known: senders.iter().flat_map(of).collect(),
+            known: Known { processes: LATER.0 + 1, each: MESSAGES, size: self.size() },
         }
     }
 

@@ -48,6 +48,9 @@ pub struct Shown {
 pub struct Reduced {
     /// How many points those are.
     pub points: usize,
+    /// How many instructions were left out: those in further rounds of a loop that says it waits
+    /// and changes nothing, whose first two rounds were swept.
+    pub rounds: usize,
     /// What the processes were told after a kill at one of them.
     pub outcomes: BTreeSet<String>,
     /// What they were told only after a kill elsewhere: there must be nothing.

@@ -5,6 +5,7 @@ mod spin;
 mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -71,6 +72,9 @@ pub(super) struct Trace {
     pub(super) calls: Vec<(usize, u64)>,
     /// Where it says that it waits by spinning.
     pub(super) pauses: Vec<usize>,
+    /// Rounds of loops that change nothing, which it went without a stop at each instruction: what
+    /// is done there has been stepped in the rounds before.
+    rounds: Vec<Range<usize>>,
     /// From this position on the path holds system calls only: it is long, and shares no memory,
     /// so that nothing else can be told apart.
     pub(super) calls_only: Option<usize>,
@@ -117,15 +121,14 @@ pub(super) fn through(tracer: &mut Tracer, pid: Pid, limits: Limits) -> Result<T
         states: Vec::new(),
         calls: Vec::new(),
         pauses: Vec::new(),
+        rounds: Vec::new(),
         calls_only: None,
         end: Ending::TooLong,
         stand: 0,
     };
     let mut slept: Vec<u64> = Vec::new();
     let mut changes = Changes::default();
-    // Instructions that it went through in loops, without a stop at each.
-    let mut unstopped = 0;
-    while trace.path.len() - unstopped < limits.instructions
+    while trace.path.len() - trace.in_rounds() < limits.instructions
         && trace.path.len() < FARTHEST
         && trace.pauses.len() < limits.pauses
     {
@@ -173,6 +176,9 @@ pub(super) fn through(tracer: &mut Tracer, pid: Pid, limits: Limits) -> Result<T
         match kind {
             Kind::SystemCall => {
                 trace.calls.push((position, registers.rax));
+                if registers.rax as i64 == libc::SYS_sched_yield {
+                    trace.pauses.push(position);
+                }
                 if stop == Stop::Stepped && remaps(registers.rax) {
                     shared = Shared::of(pid).map_err(Trouble::Broken)?;
                 }
@@ -181,7 +187,7 @@ pub(super) fn through(tracer: &mut Tracer, pid: Pid, limits: Limits) -> Result<T
             _ => {}
         }
         if kind == Kind::Pause && limits.pauses == usize::MAX {
-            unstopped += spin::spin(tracer, pid, &mut trace)?;
+            spin::spin(tracer, pid, &mut trace)?;
         }
         match stop {
             Stop::Stepped => {}
@@ -339,9 +345,16 @@ impl Trace {
         self.calls.iter().find(|(_, number)| is_visible(*number)).map(|(at, _)| *at)
     }
 
-    /// Every position.
+    /// Every position, but for those in further rounds of a loop that changes nothing: what is
+    /// shared, and where the process stands, is as it was in the rounds before.
     pub(super) fn all_points(&self) -> Vec<usize> {
-        self.points((0..=self.path.len()).collect())
+        let again = |at: &usize| self.rounds.iter().any(|round| round.contains(at));
+        self.points((0..=self.path.len()).filter(|at| !again(at)).collect())
+    }
+
+    /// How many instructions of its path lie in further rounds of a loop that changes nothing.
+    pub(super) fn in_rounds(&self) -> usize {
+        self.rounds.iter().map(ExactSizeIterator::len).sum()
     }
 
     fn points(&self, mut points: Vec<usize>) -> Vec<usize> {

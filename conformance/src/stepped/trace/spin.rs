@@ -13,12 +13,13 @@ use crate::stepped::tracer::{Stop, Tracer};
 /// shared as it found it: lets it go round at full speed until it leaves, and writes down what
 /// stepping would have.
 ///
-/// Answers how many instructions that were. A breakpoint stands at every branch out of the loop, so that nothing is executed unseen but
-/// what has been seen to change nothing. A round that leaves out a part of the loop is counted whole.
-pub(super) fn spin(tracer: &mut Tracer, pid: Pid, trace: &mut Trace) -> Result<usize, Trouble> {
-    let Some(round) = trace.round() else { return Ok(0) };
+/// A breakpoint stands at every branch out of the loop, so that nothing is executed unseen but
+/// what has been seen to change nothing. A round that leaves out a part of the loop is counted
+/// whole.
+pub(super) fn spin(tracer: &mut Tracer, pid: Pid, trace: &mut Trace) -> Result<(), Trouble> {
+    let Some(round) = trace.round() else { return Ok(()) };
     let body: Vec<u64> = trace.path[round.clone()].to_vec();
-    let Some(exits) = exits(tracer, pid, &body)? else { return Ok(0) };
+    let Some(exits) = exits(tracer, pid, &body)? else { return Ok(()) };
     let accesses: Vec<Access> =
         trace.accesses.iter().filter(|a| round.contains(&a.position)).cloned().collect();
     for at in exits.keys().chain([&body[0]]) {
@@ -54,7 +55,8 @@ pub(super) fn spin(tracer: &mut Tracer, pid: Pid, trace: &mut Trace) -> Result<u
     for at in exits.keys().chain([&body[0]]) {
         tracer.uproot(pid, *at)?;
     }
-    Ok(trace.path.len() - before)
+    trace.rounds.push(before..trace.path.len());
+    Ok(())
 }
 
 /// The branches out of this loop: where each leads, and the place of its instruction in the

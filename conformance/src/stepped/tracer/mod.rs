@@ -1,6 +1,7 @@
 //! The one door to ptrace: starts the zygote, and lets one process of the adapter at a time run,
 //! step, stop and die.
 
+mod futex;
 mod start;
 mod watch;
 
@@ -25,7 +26,7 @@ use super::time::Sleep;
 use crate::adapter::Place;
 
 pub(super) use start::check;
-pub(super) use watch::Patience;
+pub(super) use watch::{Patience, SOON};
 
 /// Where a process of the adapter has stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub(super) struct Tracer {
     exposed: Option<String>,
     /// Those that have been told to stop, and came to another stop first.
     halting: Vec<Pid>,
+    /// Those that were let go for one instruction only, and may have fallen asleep in it.
+    stepping: Vec<Pid>,
     /// Whether the process that was let go last has been seen asleep.
     pub(super) slept: bool,
     /// Whether a process that runs is also stopped when it enters and leaves the kernel, so that
@@ -76,6 +79,8 @@ pub(super) struct Tracer {
     pub(super) ahead: Duration,
     /// Where the modules of the program lie.
     modules: Modules,
+    /// Whether the link's processes can share a heap.
+    has_heap: bool,
 }
 
 impl Tracer {
@@ -92,6 +97,11 @@ impl Tracer {
     /// Why the worlds have no namespaces of their own; `None`: they have.
     pub(super) fn exposed(&self) -> Option<&str> {
         self.exposed.as_deref()
+    }
+
+    /// Whether the link's processes can share a heap.
+    pub(super) fn has_heap(&self) -> bool {
+        self.has_heap
     }
 
     /// The file and offset of this address.
@@ -213,9 +223,12 @@ impl Tracer {
     fn trap(&mut self, pid: Pid) -> Result<Stop, Trouble> {
         // Of `int3`. A step is TRAP_TRACE, or TRAP_BRKPT when it comes back from the kernel.
         const SI_KERNEL: i32 = 0x80;
-        let info = ptrace::getsiginfo(pid).map_err(broken("PTRACE_GETSIGINFO"))?;
-        if info.si_code != SI_KERNEL {
-            return Ok(Stop::Stepped);
+        if self.stepping.contains(&pid) {
+            self.stepping.retain(|p| *p != pid);
+            let info = ptrace::getsiginfo(pid).map_err(broken("PTRACE_GETSIGINFO"))?;
+            if info.si_code != SI_KERNEL {
+                return Ok(Stop::Stepped);
+            }
         }
         let mut registers = self.registers(pid)?;
         let at = registers.rip.wrapping_sub(1);
@@ -253,6 +266,7 @@ impl Tracer {
     fn forget(&mut self, pid: Pid) {
         self.alive.retain(|p| *p != pid);
         self.halting.retain(|p| *p != pid);
+        self.stepping.retain(|p| *p != pid);
         self.planted.retain(|(p, _), _| *p != pid);
     }
 

@@ -42,7 +42,28 @@ impl Tracer {
             tracer.exposed = Some(why);
         }
         tracer.modules = Modules::of(tracer.zygote).map_err(Trouble::Broken)?;
+        tracer.keep_code()?;
+        tracer.has_heap = tracer.ask_for_heap()?;
         Ok(tracer)
+    }
+
+    /// Has forks of the zygote find its code where it has: the kernel copies the page tables of
+    /// memory that has been written to, and leaves the rest to a fault for each page, which
+    /// together take longer than the fork. So one word of each mapping is written as it is.
+    fn keep_code(&self) -> Result<(), Trouble> {
+        let path = format!("/proc/{}/maps", self.zygote);
+        let complain = |e: std::io::Error| Trouble::Broken(format!("{path}: {e}"));
+        for line in std::fs::read_to_string(&path).map_err(complain)?.lines() {
+            let mut fields = line.split_ascii_whitespace();
+            let (Some(range), Some(rights)) = (fields.next(), fields.next()) else { continue };
+            let begin = range.split('-').next().and_then(|at| u64::from_str_radix(at, 16).ok());
+            let is_code = matches!(rights, "r-xp" | "r--p") && line.contains(" /");
+            if let Some(at) = begin.filter(|_| is_code) {
+                let word = self.peek(self.zygote, at)?;
+                self.poke(self.zygote, at, word as i64)?;
+            }
+        }
+        Ok(())
     }
 
     fn open(program: &Path, folder: &Path) -> Result<Self, Trouble> {
@@ -67,10 +88,12 @@ impl Tracer {
             place,
             exposed: None,
             halting: Vec::new(),
+            stepping: Vec::new(),
             slept: false,
             stops_at_calls: false,
             ahead: Duration::ZERO,
             modules: Modules::default(),
+            has_heap: false,
         };
         tracer.settle()?;
         Ok(tracer)
@@ -95,7 +118,7 @@ impl Tracer {
     }
 
     /// Whether the link's processes can share a heap.
-    pub(in crate::stepped) fn has_heap(&mut self) -> Result<bool, Trouble> {
+    fn ask_for_heap(&mut self) -> Result<bool, Trouble> {
         self.control.write(ZYGOTE_SLOT, &Command::HasHeap).map_err(Trouble::Broken)?;
         match self.go(self.zygote)? {
             Stop::Meeting(Meeting::Idle) => {}

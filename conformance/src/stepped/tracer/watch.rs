@@ -25,6 +25,8 @@ struct Watch {
     rounds: HashMap<(u64, u64), u32>,
     /// How much time it has been spared.
     skipped: Duration,
+    /// Stops on its way into the kernel, or back.
+    calls: u32,
 }
 
 impl Watch {
@@ -48,6 +50,20 @@ impl Watch {
         }
     }
 
+    /// Whether a process that was stopped at a call once more has run for long enough, which is
+    /// looked up now and then only.
+    fn goes_on_calling(&mut self, pid: Pid, patience: Patience) -> bool {
+        self.calls += 1;
+        self.calls.is_multiple_of(64) && self.has_run(pid, patience)
+    }
+
+    /// Whether it has used up the processor time that it was given, counted from the first look.
+    fn has_run(&mut self, pid: Pid, patience: Patience) -> bool {
+        let used = processor_time(pid);
+        let begun = *self.begun.get_or_insert(used);
+        used.saturating_sub(begun) > patience.running
+    }
+
     fn goes_round(&self, sleep: Sleep) -> bool {
         self.rounds.get(&sleep.at).is_some_and(|n| *n >= 2) && self.skipped >= Self::ROUND
     }
@@ -63,12 +79,21 @@ pub(in crate::stepped) struct Patience {
     pub(in crate::stepped) running: Duration,
     /// Whether it is enough to see that it sleeps now, though time may wake it.
     pub(in crate::stepped) brief: bool,
+    /// How long it is waited for before the first looks whether it sleeps.
+    pub(in crate::stepped) look: Duration,
 }
+
+/// Where a process may well sleep, it is looked at soon.
+pub(in crate::stepped) const SOON: Duration = Duration::from_micros(60);
+
+/// Elsewhere later than the next tick of the kernel's clock, which costs nothing: an earlier timer
+/// has to be set, and takes almost as long as the stop itself.
+const LATER: Duration = Duration::from_millis(5);
 
 impl Default for Patience {
     fn default() -> Self {
         let (asleep, running) = (Duration::from_millis(400), Duration::from_millis(10));
-        Self { asleep, running, brief: false }
+        Self { asleep, running, brief: false, look: LATER }
     }
 }
 
@@ -90,7 +115,15 @@ impl Tracer {
             self.resume(pid, given)?;
             given = match self.watch(pid, patience, &mut watch)? {
                 Stop::Call => {
+                    if self.has_heap {
+                        let registers = self.registers(pid)?;
+                        self.share_futex(pid, registers.orig_rax, registers)?;
+                    }
                     self.turn_clock(pid)?;
+                    if watch.goes_on_calling(pid, patience) {
+                        self.resume(pid, None)?;
+                        return Ok(Stop::Spins);
+                    }
                     None
                 }
                 Stop::Signal(Signal::SIGSTOP) if self.halting.contains(&pid) => {
@@ -129,11 +162,14 @@ impl Tracer {
         self.poke(pid, at + 8, shown.subsec_nanos().into())
     }
 
-    /// One instruction, which does not enter the kernel.
+    /// One instruction, which neither enters the kernel nor is a trap.
     pub(in crate::stepped) fn step(&mut self, pid: Pid) -> Result<Stop, Trouble> {
         ptrace::step(pid, None).map_err(broken("PTRACE_SINGLESTEP"))?;
-        let status = waitpid(pid, Some(WaitPidFlag::__WALL)).map_err(broken("waitpid"))?;
-        self.stop(pid, status)
+        match waitpid(pid, Some(WaitPidFlag::__WALL)).map_err(broken("waitpid"))? {
+            // What else it could be need not be asked: that is half of what a step costs here.
+            WaitStatus::Stopped(_, Signal::SIGTRAP) => Ok(Stop::Stepped),
+            status => self.stop(pid, status),
+        }
     }
 
     /// One instruction, which may sleep.
@@ -142,8 +178,13 @@ impl Tracer {
         pid: Pid,
         patience: Patience,
     ) -> Result<Stop, Trouble> {
-        let call = self.registers(pid)?.rax;
+        let registers = self.registers(pid)?;
+        let call = registers.rax;
+        if self.has_heap {
+            self.share_futex(pid, call, registers)?;
+        }
         ptrace::step(pid, None).map_err(broken("PTRACE_SINGLESTEP"))?;
+        self.stepping.push(pid);
         let stop = self.attend(pid, patience)?;
         if stop == Stop::Stepped && !self.ahead.is_zero() {
             let after = self.registers(pid)?;
@@ -172,6 +213,8 @@ impl Tracer {
         pid: Pid,
         patience: Patience,
     ) -> Result<Stop, Trouble> {
+        // Whoever is attended to has been left asleep, or may fall asleep in this very call.
+        let patience = Patience { look: SOON, ..patience };
         self.watch(pid, patience, &mut Watch::default())
     }
 
@@ -179,22 +222,21 @@ impl Tracer {
         self.slept = false;
         watch.looks = 0;
         loop {
+            // Woken by the stop itself; the time only bounds how long we do not look. It shares our
+            // processor, so that it has hardly run before we sleep.
+            pause(if watch.looks < 16 { patience.look } else { patience.look.max(SLOW) });
             let flags = WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
             match waitpid(pid, Some(flags)).map_err(broken("waitpid"))? {
                 WaitStatus::StillAlive => {}
                 status => return self.stop(pid, status),
             }
-            // Woken by the stop itself; the time only bounds how long we do not look.
-            pause(Duration::from_micros(if watch.looks < 16 { 60 } else { 1_000 }));
             watch.looks += 1;
             if watch.looks < Watch::LOOKS {
                 continue;
             }
             let Some(sleep) = sleep_of(pid) else {
                 watch.nap = None;
-                let used = processor_time(pid);
-                let begun = *watch.begun.get_or_insert(used);
-                if used.saturating_sub(begun) > patience.running {
+                if watch.has_run(pid, patience) {
                     return Ok(Stop::Spins);
                 }
                 continue;
@@ -266,6 +308,7 @@ impl Tracer {
         if !stopped {
             // The signal is on its way, and comes before the next instruction.
             ptrace::step(pid, None).map_err(broken("PTRACE_SINGLESTEP"))?;
+            self.stepping.push(pid);
             let status = waitpid(pid, Some(WaitPidFlag::__WALL)).map_err(broken("waitpid"))?;
             match self.stop(pid, status)? {
                 Stop::Signal(Signal::SIGSTOP) => {}
@@ -289,6 +332,9 @@ impl Tracer {
         Ok(stop)
     }
 }
+
+/// How often a process is looked at that has run for a while.
+const SLOW: Duration = Duration::from_millis(1);
 
 /// Sleeps until a child stops, or this has passed.
 fn pause(time: Duration) {

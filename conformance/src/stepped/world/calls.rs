@@ -10,7 +10,7 @@ use crate::stepped::control::{Answer, Command, Meeting};
 use crate::stepped::course::{Action, Call, Way};
 use crate::stepped::memory::Image;
 use crate::stepped::trace::{self, Ending, Limits, Trace};
-use crate::stepped::tracer::{Patience, Stop};
+use crate::stepped::tracer::{Patience, SOON, Stop};
 
 impl World<'_> {
     pub(super) fn tick(&mut self) -> u64 {
@@ -46,7 +46,10 @@ impl World<'_> {
             }
             _ => None,
         };
-        self.actor_mut(process).open = Some(Open { number, stepped });
+        // A call that does not wait for its peer may still wait for what the peer is about to do.
+        let waits = matches!(call, Call::Op { op, .. } if op.mode() != Mode::Nonblocking)
+            || self.actors.iter().any(|a| a.process != process && a.open.is_some());
+        self.actor_mut(process).open = Some(Open { number, stepped, waits });
         Ok(())
     }
 
@@ -137,6 +140,10 @@ impl World<'_> {
 
     fn advance_with(&mut self, process: Process, patience: Patience) -> Result<Progress, Trouble> {
         let pid = self.pid(process);
+        let patience = match self.actor(process).open {
+            Some(Open { waits: true, .. }) => Patience { look: SOON, ..patience },
+            _ => patience,
+        };
         let asleep = std::mem::take(&mut self.actor_mut(process).asleep);
         let mut stop = match asleep {
             true => self.tracer.attend(pid, patience)?,

@@ -5,10 +5,10 @@ mod calls;
 
 use std::time::Duration;
 
-use ipc_model::{Counterexample, Ends, History, Message, Process, Profile, Verdict};
+use ipc_model::{Counterexample, Ends, History, Process, Profile, Verdict};
 use nix::unistd::Pid;
 
-use super::control::{Answer, Command, Meeting, SLOTS, ZYGOTE_SLOT};
+use super::control::{Answer, Command, Known, Meeting, SLOTS, ZYGOTE_SLOT};
 use super::course::{Action, CREATOR, Call, Course};
 use super::memory::Image;
 use super::tracer::{Stop, Tracer};
@@ -27,7 +27,7 @@ pub(super) struct Setup {
     /// Who holds which end, in the eyes of the model.
     pub(super) ends: Ends,
     /// Every message that may be sent.
-    pub(super) known: Vec<Message>,
+    pub(super) known: Known,
 }
 
 /// What came of letting an actor go on with its call.
@@ -87,6 +87,8 @@ struct Open {
     number: Option<usize>,
     /// Whether it stops at its beginning and at its end.
     stepped: bool,
+    /// Whether it may wait for others.
+    waits: bool,
 }
 
 /// One world.
@@ -181,7 +183,7 @@ impl<'t> World<'t> {
         }
         self.slots += 1;
         self.actions.push(Action::Admit { role });
-        let (creator, known) = (self.seat(CREATOR), self.setup.known.clone());
+        let (creator, known) = (self.seat(CREATOR), self.setup.known);
         self.command(creator.1, &Command::Admit { role, slot, known })?;
         match self.tracer.go(creator.0)? {
             Stop::Forked(pid) => {
@@ -287,7 +289,7 @@ impl<'t> World<'t> {
         let course = Course {
             senders: self.setup.ends.senders.iter().collect(),
             receivers: self.setup.ends.receivers.iter().collect(),
-            known: self.setup.known.clone(),
+            known: self.setup.known.list(),
             actions: std::mem::take(&mut self.actions),
         };
         let (odd, words) = (self.odd.take(), std::mem::take(&mut self.words));
