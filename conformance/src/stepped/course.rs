@@ -77,6 +77,8 @@ pub enum Action {
     HandOver,
     /// Removes what the link at this place has left behind, as its users would.
     Remove,
+    /// Has clocks go evenly from now on: see [`EvenClock`](super::time::EvenClock).
+    EvenClocks,
     /// Lets the `process` come to the first instruction of this `call`.
     Begin { process: Process, call: Call },
     /// Lets it go this `way` in its call, and stop there.
@@ -94,7 +96,7 @@ impl Action {
         match self {
             Action::Creator => Some(CREATOR),
             Action::Admit { role } => Some(role.process),
-            Action::HandOver | Action::Remove => None,
+            Action::HandOver | Action::Remove | Action::EvenClocks => None,
             Action::Begin { process, .. }
             | Action::Reach { process, .. }
             | Action::GoOn { process, .. }

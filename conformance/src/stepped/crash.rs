@@ -350,6 +350,9 @@ fn trace(
 ) -> Result<(Trace, Vec<String>), Trouble> {
     let victim = plan.victim.process();
     let mut world = prepare(tracer, plan, setup, false)?;
+    if plan.victim.waits() {
+        world.even_clocks();
+    }
     world.begin(victim, plan.call())?;
     let timed = matches!(plan.victim, Victim::Send(Mode::Timed) | Victim::Receive(Mode::Timed));
     let (trace, progress) = world.trace(victim, Limits { brief: timed, ..Limits::default() })?;
@@ -423,6 +426,9 @@ fn kill_at(
     let victim = plan.victim.process();
     let way = position.map(|position| trace.way(tracer, position)).transpose()?;
     let mut world = prepare(tracer, plan, setup, script == Script::Rejoin)?;
+    if plan.victim.waits() {
+        world.even_clocks();
+    }
     world.begin(victim, plan.call())?;
     match way {
         Some(way) => world.reach(victim, &way)?,

@@ -57,7 +57,7 @@ pub(super) fn tell(
                 lines.push(line);
             }
             Action::Remove => lines.push("what was left behind is removed".into()),
-            Action::Creator | Action::Admit { .. } | Action::HandOver => {}
+            Action::Creator | Action::Admit { .. } | Action::HandOver | Action::EvenClocks => {}
         }
     }
     lines

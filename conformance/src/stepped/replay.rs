@@ -186,6 +186,7 @@ fn perform(
             Action::Admit { role } => world.admit(*role)?,
             Action::HandOver => world.hand_over()?,
             Action::Remove => world.remove()?,
+            Action::EvenClocks => world.even_clocks(),
             Action::Begin { process, call } if reaches(*process) => world.begin(*process, *call)?,
             Action::Begin { process, call } => world.begin_whole(*process, *call)?,
             Action::Reach { process, way } => world.reach(*process, way)?,

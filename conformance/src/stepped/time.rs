@@ -149,6 +149,39 @@ pub(super) fn now(clock: libc::clockid_t) -> Duration {
     time.map_or(Duration::ZERO, Duration::from)
 }
 
+/// Clocks that go evenly: each time they are read they show a microsecond more. What computes with
+/// the time then takes the same path in each world.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EvenClock {
+    reads: u32,
+    realtime: Duration,
+    monotonic: Duration,
+}
+
+impl EvenClock {
+    /// They begin a little ahead of the true time, so that no deadline comes before its world has
+    /// it come, and with the same fraction of a second each time.
+    pub(super) fn begin() -> Self {
+        const STEP: u64 = 10;
+        let next = |clock| Duration::from_secs((now(clock).as_secs() / STEP + 1) * STEP);
+        let (realtime, monotonic) = (next(libc::CLOCK_REALTIME), next(libc::CLOCK_MONOTONIC));
+        Self { reads: 0, realtime, monotonic }
+    }
+
+    /// What this clock shows.
+    pub(super) fn shows(&self, clock: libc::clockid_t) -> Duration {
+        let realtime = matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE);
+        let begin = if realtime { self.realtime } else { self.monotonic };
+        begin + Duration::from_micros(self.reads.into())
+    }
+
+    /// The same, for one who reads it.
+    pub(super) fn read(&mut self, clock: libc::clockid_t) -> Duration {
+        self.reads += 1;
+        self.shows(clock)
+    }
+}
+
 /// The words of a `timespec`, as a time.
 pub(super) fn of_words(seconds: u64, nanoseconds: u64) -> Duration {
     Duration::new(seconds, 0).saturating_add(Duration::from_nanos(nanoseconds))

@@ -22,7 +22,7 @@ use super::control::{Control, MARK, Meeting};
 use super::course::Spot;
 use super::decode::{Decoded, Decoding};
 use super::source::Modules;
-use super::time::Sleep;
+use super::time::{EvenClock, Sleep};
 use crate::adapter::Place;
 
 pub(super) use start::check;
@@ -77,6 +77,8 @@ pub(super) struct Tracer {
     pub(super) stops_at_calls: bool,
     /// How far the clocks of this world are ahead: see [`super::time`].
     pub(super) ahead: Duration,
+    /// What clocks show in this world, if it is not the time.
+    pub(super) even_clock: Option<EvenClock>,
     /// Where the modules of the program lie.
     modules: Modules,
     /// Whether the link's processes can share a heap.

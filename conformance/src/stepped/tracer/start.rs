@@ -92,6 +92,7 @@ impl Tracer {
             slept: false,
             stops_at_calls: false,
             ahead: Duration::ZERO,
+            even_clock: None,
             modules: Modules::default(),
             has_heap: false,
         };

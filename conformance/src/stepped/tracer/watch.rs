@@ -34,8 +34,8 @@ impl Watch {
     const LOOKS: u32 = 3;
 
     /// A process that comes back to sleep where it slept before goes round. Once this has passed,
-    /// it counts as asleep: longer than the intervals at which links look after their peers.
-    const ROUND: Duration = Duration::from_millis(100);
+    /// it counts as asleep: longer than a few intervals at which links look after their peers.
+    const ROUND: Duration = Duration::from_millis(180);
 
     fn sees(&mut self, sleep: Sleep) -> (u32, Duration) {
         match &mut self.nap {
@@ -139,16 +139,21 @@ impl Tracer {
     }
 
     fn resume(&mut self, pid: Pid, given: Option<Signal>) -> Result<(), Trouble> {
-        if self.stops_at_calls || !self.ahead.is_zero() {
+        if self.stops_at_calls || self.turns_clocks() {
             ptrace::syscall(pid, given).map_err(broken("PTRACE_SYSCALL"))
         } else {
             ptrace::cont(pid, given).map_err(broken("PTRACE_CONT"))
         }
     }
 
+    /// Whether a clock is to show something else than it does.
+    fn turns_clocks(&self) -> bool {
+        self.even_clock.is_some() || !self.ahead.is_zero()
+    }
+
     /// Has a clock that was just read show the time of this world.
     fn turn_clock(&mut self, pid: Pid) -> Result<(), Trouble> {
-        if self.ahead.is_zero() {
+        if !self.turns_clocks() {
             return Ok(());
         }
         let after = self.registers(pid)?;
@@ -157,7 +162,11 @@ impl Tracer {
 
     fn turn_clock_of(&mut self, pid: Pid, call: u64, after: &Registers) -> Result<(), Trouble> {
         let Some(at) = time::read_clock(call, after) else { return Ok(()) };
-        let shown = time::of_words(self.peek(pid, at)?, self.peek(pid, at + 8)?) + self.ahead;
+        let shown = match &mut self.even_clock {
+            Some(clock) => clock.read(after.rdi as libc::clockid_t),
+            None => time::of_words(self.peek(pid, at)?, self.peek(pid, at + 8)?),
+        };
+        let shown = shown + self.ahead;
         self.poke(pid, at, shown.as_secs() as i64)?;
         self.poke(pid, at + 8, shown.subsec_nanos().into())
     }
@@ -186,7 +195,7 @@ impl Tracer {
         ptrace::step(pid, None).map_err(broken("PTRACE_SINGLESTEP"))?;
         self.stepping.push(pid);
         let stop = self.attend(pid, patience)?;
-        if stop == Stop::Stepped && !self.ahead.is_zero() {
+        if stop == Stop::Stepped && self.turns_clocks() {
             let after = self.registers(pid)?;
             self.turn_clock_of(pid, call, &after)?;
         }
@@ -272,7 +281,8 @@ impl Tracer {
         Ok(match deadline {
             Deadline::After { at } => read(at)?,
             Deadline::When { clock, at } => {
-                let now = time::now(clock) + self.ahead;
+                let even = self.even_clock.map(|even| even.shows(clock));
+                let now = even.unwrap_or_else(|| time::now(clock)) + self.ahead;
                 read(at)?.saturating_sub(now)
             }
             Deadline::In(time) => time,

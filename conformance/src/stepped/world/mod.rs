@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use super::control::{Answer, Command, Known, Meeting, SLOTS, ZYGOTE_SLOT};
 use super::course::{Action, CREATOR, Call, Course};
 use super::memory::Image;
+use super::time::EvenClock;
 use super::tracer::{Stop, Tracer};
 use super::{Finding, Trouble};
 use crate::adapter::{Place, Role};
@@ -218,6 +219,13 @@ impl<'t> World<'t> {
         self.carried_out(slot, "hand over")
     }
 
+    /// Has clocks go evenly from now on, so that what computes with the time takes the same path in
+    /// each world.
+    pub(super) fn even_clocks(&mut self) {
+        self.actions.push(Action::EvenClocks);
+        self.tracer.even_clock = Some(EvenClock::begin());
+    }
+
     /// Removes what is left behind, as the users of the link would.
     pub(super) fn remove(&mut self) -> Result<(), Trouble> {
         self.actions.push(Action::Remove);
@@ -302,6 +310,7 @@ impl<'t> World<'t> {
         self.ended = true;
         self.tracer.stops_at_calls = false;
         self.tracer.ahead = std::time::Duration::ZERO;
+        self.tracer.even_clock = None;
         for actor in self.actors.iter().filter(|a| a.process != CREATOR) {
             self.tracer.kill(actor.pid)?;
         }
