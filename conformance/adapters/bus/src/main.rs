@@ -9,10 +9,6 @@ use ipc_conformance::adapter::{Adapter, Claim, Created, Failure, Handles, Place,
 use ipc_conformance::calls::{Receives, Sends, capacity};
 use ipc_model::{Capacity, Distribution, Holders, Modes, Notice, Profile};
 
-/// So that stepped runs can interleave it between processes.
-#[global_allocator]
-static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
-
 struct Broadcast;
 
 /// The bus is its own only sender; readers are added to it before it is used.
