@@ -210,11 +210,11 @@ fn run_job(
     let progress = |runs: u64| bar.inc(runs);
     let (program, claim, decided, kept) = match job.work {
         Work::Link { program, claim, decided, kept } => (program, claim, *decided, kept),
-        Work::Objects(system) => {
-            let program = std::env::current_exe().map_err(|e| e.to_string())?;
+        Work::Objects { name, program, offer } => {
+            let subject = objects::Subject { name, program: &program, offer: &offer };
             let programs = (plan.seed, job.part);
-            let result = objects::decide(&program, system, programs, asked, &progress)?;
-            return Ok(Done { result, files: BTreeMap::new() });
+            let (result, files) = objects::decide(&subject, programs, asked, &progress)?;
+            return Ok(Done { result, files });
         }
     };
     let mut host = Host::start(&program, folder)?;
