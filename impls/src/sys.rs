@@ -21,9 +21,10 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
-/// A system call that failed.
+/// A system call that failed. Where a limit of the process or of the machine is the reason, it says
+/// which, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{call}: {}", errno.desc())]
+#[error("{call}: {}{}", errno.desc(), self.remedy())]
 pub struct Fault {
     /// Its name.
     pub call: &'static str,
@@ -34,6 +35,21 @@ pub struct Fault {
 impl Fault {
     pub(crate) fn of(call: &'static str) -> impl Fn(Errno) -> Fault {
         move |errno| Fault { call, errno }
+    }
+
+    /// What to do, where something can be done.
+    fn remedy(&self) -> &'static str {
+        match (self.errno, self.call) {
+            (Errno::EMFILE, _) => "; this process may have no more: close some, or see `ulimit -n`",
+            (Errno::ENFILE, _) => "; the machine may have no more: see /proc/sys/fs/file-max",
+            (Errno::EFBIG, _) => "; a file of this process may be no longer: see `ulimit -f`",
+            (Errno::ENOMEM, "mmap") => {
+                "; this process may map no more: unmap some, or see `ulimit -v`"
+            }
+            (Errno::ENOSPC, _) => "; make room on the file system",
+            (Errno::ENOLCK, _) => "; the machine may have no more: free some locks",
+            _ => "",
+        }
     }
 }
 
@@ -216,6 +232,7 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
     if available_memory().is_some_and(|available| bytes > available) {
         return Err(Errno::ENOSPC);
     }
+    check_length(bytes)?;
     let bytes = libc::off_t::try_from(bytes).map_err(|_| Errno::EFBIG)?;
     loop {
         match nix::fcntl::posix_fallocate(file, 0, bytes) {
@@ -228,8 +245,21 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
 /// Makes `file` `bytes` long, and to the end of the page, without memory behind what is new.
 pub(crate) fn lengthen(file: &File, bytes: u64) -> nix::Result<()> {
     let bytes = bytes.checked_next_multiple_of(page() as u64).ok_or(Errno::EFBIG)?;
+    check_length(bytes)?;
     let bytes = libc::off_t::try_from(bytes).map_err(|_| Errno::EFBIG)?;
     nix::unistd::ftruncate(file, bytes)
+}
+
+/// Refuses a length that no file of this process may have. The kernel would not only refuse it, but
+/// also send a signal that ends whoever does not expect it.
+fn check_length(bytes: u64) -> nix::Result<()> {
+    let (limit, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE)?;
+    if bytes > limit { Err(Errno::EFBIG) } else { Ok(()) }
+}
+
+/// Whether this process may open one more descriptor.
+pub(crate) fn has_descriptor_left() -> bool {
+    !File::open("/dev/null").is_err_and(|error| errno(&error) == Errno::EMFILE)
 }
 
 /// Puts memory behind a range of `file`, without a change of its length.
