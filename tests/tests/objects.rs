@@ -228,6 +228,14 @@ fn what_a_crate_breaks_is_written_down_and_played_again() {
     assert!(replay.again.setting.without_input);
     assert_eq!(replay.again.steps.as_array().unwrap().len(), 3, "create, drop, create");
 
+    // A merged report takes it along.
+    let merged = folder.path().join("merged");
+    let all = folder.path().join("report.json");
+    let (to, from) = (merged.to_str().unwrap(), all.to_str().unwrap());
+    let output = conform(&["merge", "--partial", "--out", to, from]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(merged.join(cell.replay.as_ref().unwrap()).exists(), "{}", text(&output));
+
     // Played with a standard input, it breaks nothing; what was recorded still does.
     let mut otherwise = replay.clone();
     otherwise.again.setting.without_input = false;

@@ -34,6 +34,19 @@ fn of<M: Programs>() -> impl Iterator<Item = Described> {
     M::rules().iter().filter(seen).map(Described::from)
 }
 
+/// The steps in which a property of objects shows itself; none for any other rule.
+pub fn shown_by(property: &str) -> &'static [&'static str] {
+    match Region::shown_by(property) {
+        [] => Namespace::shown_by(property),
+        steps => steps,
+    }
+}
+
+/// Why a property passes that these steps show.
+pub fn shown(steps: &[&str]) -> String {
+    format!("all that shows it was needed and kept: {}", steps.join(", "))
+}
+
 /// What shared memory claims here.
 pub fn memory() -> Region {
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);

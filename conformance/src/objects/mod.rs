@@ -20,7 +20,7 @@ mod worker;
 
 pub use crates::{OFFER, WITHOUT_INPUT, WORKER};
 pub use link::{ADAPTER, ANOTHER_MODEL, Subject, another_model, decide, memory, names, programs};
-pub use link::{rules, size};
+pub use link::{rules, shown, shown_by, size};
 pub use offer::{NAMES, Offer, build, offer, package, usable};
 pub use play::{Objects, Told, Users};
 pub use programs::{Programs, Step};

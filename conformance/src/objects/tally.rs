@@ -8,6 +8,7 @@ use ipc_model::{Kind, Process};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::link::shown;
 use super::play::{Objects, Users, play};
 use super::programs::{Program, Programs, Script, Source, Step};
 use super::shrink::{Broken, shrink};
@@ -238,8 +239,7 @@ impl Tally {
         if worst.verdict != CellVerdict::Pass {
             return Some(Found { evidence: 0, ..worst });
         }
-        let why = format!("all that shows it was needed and kept: {}", shown_by.join(", "));
-        Some(Found { why, evidence, ..worst })
+        Some(Found { why: shown(shown_by), evidence, ..worst })
     }
 }
 

@@ -204,13 +204,19 @@ impl Kind {
 impl Object {
     pub(crate) fn create<C: Control>(name: &str, shape: Shape) -> Result<Object, CreateError> {
         let name = Name::new(name)?;
-        let file = match sys::shm_open(name.as_c(), Opening::Exclusive) {
-            Ok(file) => file,
-            Err(Errno::EEXIST) => return Err(CreateError::Exists(name)),
-            Err(Errno::EACCES | Errno::EPERM) => return Err(CreateError::Denied(name)),
-            Err(errno) => return Err(Fault { call: "shm_open", errno }.into()),
+        let file = loop {
+            let file = match sys::shm_open(name.as_c(), Opening::Exclusive) {
+                Ok(file) => file,
+                Err(Errno::EEXIST) => return Err(CreateError::Exists(name)),
+                Err(Errno::EACCES | Errno::EPERM) => return Err(CreateError::Denied(name)),
+                Err(errno) => return Err(Fault { call: "shm_open", errno }.into()),
+            };
+            lock_making(&file)?;
+            // Whoever came between our two steps may have failed, and taken the name away.
+            if is_named(&file)? {
+                break file;
+            }
         };
-        lock_making(&file)?;
         if length(&file)? > 0 {
             // Somebody who opens or creates came between our two steps. The name is theirs.
             return Err(CreateError::Exists(name));
