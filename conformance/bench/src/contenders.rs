@@ -59,6 +59,7 @@ pub(crate) const ALL: &[Contender] = &[
     Contender::new::<ours_os::Ends<ours_os::SysV>>("own/sysv", Kernel).own_capacity(),
     Contender::new::<kernel::SysV>("sysv", Kernel).own_capacity(),
     Contender::new::<ours_os::Ends<ours_os::Pipe>>("own/pipe", Kernel).own_capacity(),
+    Contender::new::<kernel::Descriptors<kernel::Packets>>("pipe-packets", Kernel).own_capacity(),
     Contender::new::<kernel::Descriptors<kernel::Pipe>>("pipe", Kernel).own_capacity(),
     Contender::new::<ours_os::Ends<ours_os::Stream>>("own/stream", Kernel).own_capacity(),
     Contender::new::<kernel::Descriptors<kernel::Stream>>("unix-stream", Kernel).own_capacity(),

@@ -42,6 +42,7 @@ pub(crate) fn goals(rows: &[Row]) -> Vec<Goal> {
     let bare = [
         ("own/mq", "posix-mq"),
         ("own/sysv", "sysv"),
+        ("own/pipe", "pipe-packets"),
         ("own/pipe", "pipe"),
         ("own/seqpacket", "seqpacket"),
         ("own/dgram", "unix-dgram"),

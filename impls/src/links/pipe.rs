@@ -14,7 +14,6 @@
 //! * **Closing** and death are reported to both sides by the kernel, at once.
 
 use std::fs::{File, OpenOptions};
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -24,7 +23,6 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
 use nix::sys::stat::Mode;
-use nix::sys::uio::{readv, writev};
 
 use super::os::{LinkError, ask_again, persist, sleep, unlink};
 use super::{
@@ -86,6 +84,8 @@ pub struct Receiver {
     longest: usize,
     /// A message that has come whole and did not fit into the caller's buffer.
     held: Option<Vec<u8>>,
+    /// The packet that came last.
+    packet: Box<[u8; PACKET]>,
     /// Long messages of which some packets have come.
     parts: Vec<Part>,
     torn: u64,
@@ -286,14 +286,13 @@ impl Sender {
         loop {
             let part = &message[at..message.len().min(at + LONGEST_PACKET)];
             let header = header(self.name, message.len(), at);
-            let packet = [IoSlice::new(&header), IoSlice::new(part)];
-            match sys::again(|| writev(file, &packet)) {
+            match sys::write_parts(file.as_fd(), [&header, part]) {
                 Ok(_) => at += part.len(),
                 // Another sender was faster. What has gone out is given up with the first packet
                 // of the next message.
                 Err(Errno::EAGAIN) => return Ok(None),
                 Err(Errno::EPIPE) => return Err(SendError::Disconnected),
-                Err(errno) => return Err(SendError::System(Fault { call: "writev", errno })),
+                Err(errno) => return Err(SendError::System(Fault { call: "write", errno })),
             }
             if at == message.len() {
                 return Ok(Some(()));
@@ -371,7 +370,8 @@ impl Receiver {
     /// That no descriptor is left.
     pub fn adopt(side: OwnedFd, longest: usize) -> Result<Receiver, LinkError> {
         let (waiting, asking) = both(side, OpenOptions::new().read(true))?;
-        Ok(Receiver { waiting, asking, longest, held: None, parts: Vec::new(), torn: 0 })
+        let packet = Box::new([0; PACKET]);
+        Ok(Receiver { waiting, asking, longest, held: None, packet, parts: Vec::new(), torn: 0 })
     }
 
     /// Which lengths a message may have.
@@ -389,12 +389,8 @@ impl Receiver {
             return self.deliver(held, buffer);
         }
         loop {
-            let mut header = [0; HEADER];
-            // What the caller's buffer has no room for.
-            let mut rest = [0; PACKET];
             let file = if wait { &self.waiting } else { &self.asking };
-            let mut parts = [&mut header[..], &mut *buffer, &mut rest[..]].map(IoSliceMut::new);
-            let read = match sys::again(|| readv(file, &mut parts)) {
+            let read = match sys::again(|| nix::unistd::read(file, &mut self.packet[..])) {
                 Ok(0) => {
                     self.torn += self.parts.len() as u64;
                     self.parts.clear();
@@ -402,46 +398,47 @@ impl Receiver {
                 }
                 Ok(read) => read,
                 Err(Errno::EAGAIN) => return Ok(None),
-                Err(errno) => return Err(ReceiveError::System(Fault { call: "readv", errno })),
+                Err(errno) => return Err(ReceiveError::System(Fault { call: "read", errno })),
             };
-            let Some(length) = read.checked_sub(HEADER) else {
+            let Some((header, bytes)) = self.packet[..read].split_first_chunk() else {
                 return Err(ReceiveError::Corrupt(Damage::Unmarked));
             };
-            let (sender, whole, at) = read_header(&header);
+            let (sender, whole, at) = read_header(header);
+            let length = bytes.len();
             if whole > self.longest || length > whole {
                 let (found, allowed) = (whole.max(length), self.size());
                 return Err(ReceiveError::Corrupt(Damage::Length { found, allowed }));
             }
-            if at == 0 && whole == length && length <= buffer.len() && self.parts.is_empty() {
+            if at == 0
+                && whole == length
+                && self.parts.is_empty()
+                && let Some(buffer) = buffer.get_mut(..length)
+            {
+                buffer.copy_from_slice(bytes);
                 return Ok(Some(length));
             }
-            let direct = length.min(buffer.len());
-            let bytes = [&buffer[..direct], &rest[..length - direct]].concat();
-            if let Some(message) = self.join(sender, whole, at, bytes) {
+            if let Some(message) = self.join(sender, whole, at, length) {
                 return self.deliver(message, buffer);
             }
         }
     }
 
-    /// Adds a packet to what has come of its message; the message, if that completes it.
-    fn join(&mut self, sender: u64, whole: usize, at: usize, bytes: Vec<u8>) -> Option<Vec<u8>> {
+    /// Adds the packet that came last to what has come of its message; the message, if that
+    /// completes it.
+    fn join(&mut self, sender: u64, whole: usize, at: usize, length: usize) -> Option<Vec<u8>> {
         let known = self.parts.iter().position(|part| part.sender == sender);
         let mut part = known.map(|place| self.parts.swap_remove(place));
         if at == 0 {
             // Its sender has begun anew, so the message before was given up.
             self.torn += u64::from(part.is_some());
-            part = Some(Part { sender, bytes });
-        } else {
-            match &mut part {
-                Some(part) if part.bytes.len() == at => part.bytes.extend(bytes),
-                _ => {
-                    // The beginning went to a receiver that is dead.
-                    self.torn += 1;
-                    return None;
-                }
-            }
+            part = Some(Part { sender, bytes: Vec::with_capacity(whole) });
         }
-        let part = part?;
+        let Some(mut part) = part.filter(|part| part.bytes.len() == at) else {
+            // The beginning went to a receiver that is dead.
+            self.torn += 1;
+            return None;
+        };
+        part.bytes.extend_from_slice(&self.packet[HEADER..HEADER + length]);
         if part.bytes.len() >= whole {
             return Some(part.bytes);
         }

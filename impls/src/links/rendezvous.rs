@@ -7,8 +7,9 @@
 //!   waiting ends is served is by turns.
 //! * **Buffers** must have room for the longest message, because a sender hands its message to a
 //!   receiver that waits without asking how much it can hold.
-//! * **Cost.** Whoever finds a waiting peer asks the kernel whether it still lives, so that
-//!   nothing is handed to the dead or taken from them: one system call for each message.
+//! * **Cost.** Nothing is handed to the dead, or taken from them. A peer that is awake shows that it
+//!   lives by closing its slot, which costs no system call; of one that sleeps the kernel is asked
+//!   before it is woken.
 //! * **Death.** One lock, which outlives its holder, is held while two calls are joined. A message
 //!   whose receiver died while it was handed over is lost with that receiver's call; one whose
 //!   sender died before it was taken was never sent.

@@ -74,6 +74,11 @@ impl Event {
         armed
     }
 
+    /// Whether somebody seems to be asleep: a hint, which may be out of date.
+    pub(crate) fn is_slept_on(&self) -> bool {
+        self.0.word().load(Relaxed) & ASLEEP != 0
+    }
+
     /// Wakes whoever sleeps. To be called after publishing what they wait for.
     #[inline]
     pub(crate) fn call(&self) {

@@ -25,7 +25,7 @@ pub(crate) const LOAN_SEATS: usize = if SEATS < 8 { SEATS } else { 8 };
 pub(super) const LARGEST_LOAN_CAPACITY: usize = 1 << 23;
 const MAGIC: [u8; 8] = *b"ipc-link";
 /// Changes with every change of the layout.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 pub(crate) const HEADER: usize = 128;
 pub(super) const MARK: usize = size_of::<u64>();
 /// Capacities stay below the number after which the stamps in the marks repeat.

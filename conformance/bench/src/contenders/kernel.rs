@@ -27,6 +27,8 @@ pub(super) trait Kind {
 }
 
 pub(super) struct Pipe;
+/// A pipe that keeps the boundaries of what is written to it, so that each write takes a page.
+pub(super) struct Packets;
 pub(super) struct Stream;
 pub(super) struct Dgram;
 pub(super) struct Seqpacket;
@@ -37,6 +39,17 @@ impl Kind for Pipe {
 
     fn make() -> Result<(OwnedFd, OwnedFd)> {
         let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        Ok((write, read))
+    }
+}
+
+impl Kind for Packets {
+    // Those of its packets, and a message may be longer than one.
+    const KEEPS_BOUNDARIES: bool = false;
+
+    fn make() -> Result<(OwnedFd, OwnedFd)> {
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_DIRECT)?;
+        fcntl(&write, FcntlArg::F_SETPIPE_SZ(super::ours_os::PACKETS as i32 * 4096))?;
         Ok((write, read))
     }
 }

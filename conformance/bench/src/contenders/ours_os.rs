@@ -64,7 +64,7 @@ macro_rules! kind {
 }
 
 /// A packet takes a page, however short it is, and this is as long as anybody may make a pipe.
-const PACKETS: usize = 256;
+pub(super) const PACKETS: usize = 256;
 
 kind!(Pipe: pipe::Sender, pipe::Receiver, |cell| {
     let pipe = pipe::Pipe::anonymous(pipe::Options { packets: PACKETS, longest: cell.size })?;

@@ -20,7 +20,7 @@ use crate::shm::event::{Deadline, Look};
 use crate::shm::lock::Until;
 use crate::shm::object::{AttachError, Shape};
 use crate::shm::roster::{Company, Presence, Role, Seat};
-use crate::sync::SEATS;
+use crate::sync::{SEATS, hint, spins};
 
 /// What the mark of a slot says. In memory: 0 when closed; else bits 1 to 31 the badge of the end
 /// that opened it, bit 0 whether it was answered, and above them the length of the message.
@@ -92,58 +92,81 @@ impl Party {
         done
     }
 
-    /// The next peer that waits and lives. With the lock only.
-    ///
-    /// It is alive *after* its slot was seen open, so its call was under way at one moment of
-    /// ours; it may die right after, as any process may.
+    /// The next slot that is open. With the lock only.
     fn find<M: Memory<Control>>(&self, memory: &M) -> Option<Waiting> {
         let control = memory.control();
-        let first = match self.role {
-            Role::Sender => SEATS,
-            Role::Receiver => 0,
+        let (peers, first) = match self.role {
+            Role::Sender => (control.open(Role::Receiver), SEATS),
+            Role::Receiver => (control.open(Role::Sender), 0),
         };
-        let turn = control.meeting.turn.load(Relaxed) as usize;
-        (0..SEATS).map(|i| first + turn.wrapping_add(i) % SEATS).find_map(|slot| {
+        let (mut open, turn) = (peers.load(Relaxed), control.meeting.turn.load(Relaxed));
+        while open != 0 {
+            // By turns: the first bit from ours on, round the end.
+            let turn = turn % u32::BITS;
+            let bit = (open.rotate_right(turn).trailing_zeros() + turn) % u32::BITS;
+            let slot = first + bit as usize % SEATS;
             // sync: slot-opened. Pairs with the store in `open`.
-            let Mark::Open { badge, length } = Mark::of(memory.mark(slot).load(Acquire)) else {
-                return None;
-            };
-            if !control.roster.is_badge_alive(memory, badge) {
-                let open = Mark::Open { badge, length };
-                exchange(memory, slot, open, Mark::Closed);
-                return None;
+            if let Mark::Open { badge, length } = Mark::of(memory.mark(slot).load(Acquire)) {
+                return Some(Waiting { slot, badge, length });
             }
-            Some(Waiting { slot, badge, length })
-        })
+            open &= !(1 << bit);
+            peers.store(open, Relaxed);
+        }
+        None
     }
 
-    /// Joins our call with that of the peer, unless it has withdrawn. With the lock only.
+    /// Joins our call with that of the peer, unless it has withdrawn or died before. With the lock
+    /// only.
     fn answer<M: Memory<Control>>(&self, memory: &M, peer: &Waiting, length: u32) -> bool {
         let Waiting { slot, badge, .. } = *peer;
         let open = Mark::Open { badge, length: peer.length };
-        if !exchange(memory, slot, open, Mark::Answered { badge, length }) {
+        let answered = Mark::Answered { badge, length };
+        if !exchange(memory, slot, open, answered) {
             return false;
         }
         let turn = &memory.control().meeting.turn;
         turn.store(turn.load(Relaxed).wrapping_add(1), Relaxed);
-        true
+        // Nothing may be handed to the dead, or taken from them. A peer that lives now was in its
+        // call when we joined it with ours. If it died before, nobody has seen our answer, and we
+        // take it back; if that fails, the peer saw it before it died.
+        self.gives_a_sign(memory, slot, answered)
+            || memory.control().roster.is_badge_alive(memory, badge)
+            || !exchange(memory, slot, answered, Mark::Closed)
     }
+
+    /// Whether the owner of the slot is seen to close it: one that is awake does at once, and
+    /// saves us asking the kernel whether it lives. With the lock only, or it might be another's.
+    fn gives_a_sign<M: Memory<Control>>(&self, memory: &M, slot: usize, answered: Mark) -> bool {
+        let looks = match memory.control().answered(slot).is_slept_on() {
+            true => 0,
+            false => spins().min(Self::LOOKS),
+        };
+        (0..=looks).any(|_| {
+            hint::spin_loop();
+            memory.mark(slot).load(Relaxed) != answered.word()
+        })
+    }
+
+    /// About the time that asking the kernel takes.
+    const LOOKS: u32 = 64;
 
     /// Begins to wait. With the lock only.
     fn open<M: Memory<Control>>(&self, memory: &M, length: u32) {
+        let (open, seat) = (memory.control().open(self.role), self.seat.index % SEATS);
+        open.store(open.load(Relaxed) | 1 << seat, Relaxed);
         let open = Mark::Open { badge: self.seat.badge(), length };
         // sync: slot-opened. Pairs with the load in `find`.
         memory.mark(self.seat.index).store(open.word(), Release);
     }
 
     /// Whether our call was joined with another; then what the slot says, and it is ours again.
+    /// Closing it is the sign that whoever answered waits for.
     fn answered<M: Memory<Control>>(&self, memory: &M) -> Option<u32> {
         let mark = memory.mark(self.seat.index);
         // sync: slot-answered.
-        match Mark::of(mark.load(Acquire)) {
-            Mark::Answered { length, .. } => Some(length),
-            _ => None,
-        }
+        let Mark::Answered { length, .. } = Mark::of(mark.load(Acquire)) else { return None };
+        mark.store(Mark::Closed.word(), Relaxed);
+        Some(length)
     }
 
     /// Waits no longer, unless our call was joined with another before.
@@ -156,10 +179,6 @@ impl Party {
             return None;
         }
         self.answered(memory)
-    }
-
-    fn close<M: Memory<Control>>(&self, memory: &M) {
-        memory.mark(self.seat.index).store(Mark::Closed.word(), Relaxed);
     }
 
     fn is_deserted<M: Memory<Control>>(&mut self, memory: &M, look: Look) -> bool {
@@ -305,12 +324,6 @@ impl<M: Memory<Control>> Sending<M> {
         }
         Ok(met?.map(|slot| memory.control().answered(slot).call()))
     }
-
-    fn end(&self, settled: Result<u32, Parting>) -> Result<(), SendError> {
-        settled?;
-        self.party.close(&self.memory);
-        Ok(())
-    }
 }
 
 impl<M: Memory<Control>> SendingEnd for Sending<M> {
@@ -318,8 +331,8 @@ impl<M: Memory<Control>> SendingEnd for Sending<M> {
         if let Ok(done) = self.meet(message, true, Until::Free) {
             return done;
         }
-        let settled = self.party.wait(&self.memory);
-        self.end(settled)
+        self.party.wait(&self.memory)?;
+        Ok(())
     }
 
     fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
@@ -338,7 +351,8 @@ impl<M: Memory<Control>> SendingEnd for Sending<M> {
             Err(Pending::Peer) => {}
         }
         let settled = self.party.wait_timeout(&self.memory, &deadline);
-        Ok(self.end(settled.ok_or(SendTimeoutError::Timeout)?)?)
+        settled.ok_or(SendTimeoutError::Timeout)?.map_err(SendError::from)?;
+        Ok(())
     }
 }
 
@@ -397,14 +411,14 @@ impl<M: Memory<Control>> Receiving<M> {
 
     fn end(&self, settled: Result<u32, Parting>, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
         let slot = self.party.seat.index;
+        // The slot is closed already: nobody touches it before we open it again.
         let copied = copy(&self.memory, slot, self.party.size, settled?, buffer);
-        self.party.close(&self.memory);
         if self.memory.is_cut() { Err(Parting::Cut.into()) } else { copied }
     }
 }
 
 /// Copies a message out of a slot that nobody else uses now: one that is open, by the holder of
-/// the lock, or our own once it is answered.
+/// the lock, or our own after it was answered.
 fn copy<M: Memory<Control>>(
     memory: &M,
     slot: usize,

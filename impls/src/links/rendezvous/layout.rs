@@ -4,7 +4,7 @@ use crate::shm::Line;
 use crate::shm::event::Event;
 use crate::shm::lock::Lock;
 use crate::shm::object;
-use crate::shm::roster::Roster;
+use crate::shm::roster::{Role, Roster};
 use crate::sync::{AtomicU32, SEATS};
 
 /// The atomics of a rendezvous.
@@ -23,9 +23,17 @@ pub(crate) struct Meeting {
     pub(crate) lock: Lock,
     /// Counts joined calls, so that waiting ends are served by turns. Any value will do.
     pub(crate) turn: AtomicU32,
+    /// A bit for each slot that may be open, the senders', then the receivers': every open slot has
+    /// its bit, and whoever looks takes down the bits of those that are closed.
+    pub(crate) open: [AtomicU32; 2],
 }
 
 impl Control {
+    /// See [`Meeting::open`].
+    pub(crate) fn open(&self, role: Role) -> &AtomicU32 {
+        &self.meeting.open[role as usize]
+    }
+
     pub(crate) fn answered(&self, seat: usize) -> &Event {
         &self.answered[seat / SEATS][seat % SEATS]
     }
