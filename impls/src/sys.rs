@@ -1,6 +1,7 @@
 //! The one door to the kernel.
 
 pub(crate) mod bus;
+mod fault;
 pub(crate) mod futex;
 
 use std::ffi::CString;
@@ -21,37 +22,9 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
-/// A system call that failed. Where a limit of the process or of the machine is the reason, it says
-/// which, and what to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{call}: {}{}", errno.desc(), self.remedy())]
-pub struct Fault {
-    /// Its name.
-    pub call: &'static str,
-    /// Why.
-    pub errno: Errno,
-}
-
-impl Fault {
-    pub(crate) fn of(call: &'static str) -> impl Fn(Errno) -> Fault {
-        move |errno| Fault { call, errno }
-    }
-
-    /// What to do, where something can be done.
-    fn remedy(&self) -> &'static str {
-        match (self.errno, self.call) {
-            (Errno::EMFILE, _) => "; this process may have no more: close some, or see `ulimit -n`",
-            (Errno::ENFILE, _) => "; the machine may have no more: see /proc/sys/fs/file-max",
-            (Errno::EFBIG, _) => "; a file of this process may be no longer: see `ulimit -f`",
-            (Errno::ENOMEM, "mmap") => {
-                "; this process may map no more: unmap some, or see `ulimit -v`"
-            }
-            (Errno::ENOSPC, _) => "; make room on the file system",
-            (Errno::ENOLCK, _) => "; the machine may have no more: free some locks",
-            _ => "",
-        }
-    }
-}
+pub use fault::Fault;
+use fault::check_length;
+pub(crate) use fault::has_descriptor_left;
 
 /// The monotonic clock, which all processes of a machine share.
 pub(crate) fn now() -> Duration {
@@ -248,18 +221,6 @@ pub(crate) fn lengthen(file: &File, bytes: u64) -> nix::Result<()> {
     check_length(bytes)?;
     let bytes = libc::off_t::try_from(bytes).map_err(|_| Errno::EFBIG)?;
     nix::unistd::ftruncate(file, bytes)
-}
-
-/// Refuses a length that no file of this process may have. The kernel would not only refuse it, but
-/// also send a signal that ends whoever does not expect it.
-fn check_length(bytes: u64) -> nix::Result<()> {
-    let (limit, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE)?;
-    if bytes > limit { Err(Errno::EFBIG) } else { Ok(()) }
-}
-
-/// Whether this process may open one more descriptor.
-pub(crate) fn has_descriptor_left() -> bool {
-    !File::open("/dev/null").is_err_and(|error| errno(&error) == Errno::EMFILE)
 }
 
 /// Puts memory behind a range of `file`, without a change of its length.
