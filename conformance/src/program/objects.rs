@@ -8,8 +8,9 @@ use clap::Args;
 use ipc_conformance::objects::{self, ONE_USER, Subject};
 use ipc_conformance::report::{Cell, CellVerdict};
 use ipc_conformance::rulebook::Asked;
-use ipc_conformance::versions;
+use ipc_conformance::{deviation, versions};
 
+use super::run::read_deviations;
 use super::{FAILS, INCONCLUSIVE, WELL};
 
 #[derive(Args)]
@@ -33,6 +34,7 @@ pub(super) fn objects(arguments: &ObjectsArguments) -> anyhow::Result<u8> {
     if names.is_empty() {
         names = usable;
     }
+    let deviations = read_deviations(None)?;
     let own = std::env::current_exe()?;
     let programs = objects::build(&names, &own).map_err(anyhow::Error::msg)?;
     let default = || versions::target().join("ipc-conform/replay");
@@ -45,6 +47,7 @@ pub(super) fn objects(arguments: &ObjectsArguments) -> anyhow::Result<u8> {
         let decided = objects::decide(&subject, programs, &Asked::EVERYTHING, &|_| {});
         let (result, files) = decided.map_err(anyhow::Error::msg)?;
         let mut cells = result.cells;
+        deviation::mark(&deviations, &offer.version, &mut cells);
         for cell in &mut cells {
             let Some(text) = files.get(&cell.rule) else { continue };
             let path = out.join(format!("{}-{}.json", cell.link.replace('/', "-"), cell.rule));
@@ -69,10 +72,14 @@ fn tell(system: &str, cells: &[Cell]) -> u8 {
         for line in cell.picture.iter().flat_map(|picture| picture.lines()) {
             super::say!("      {line}");
         }
+        if let Some(known) = &cell.known {
+            super::say!("      known: {known}");
+        }
         if let Some(replay) = &cell.replay {
             super::say!("      again: ipc-conform replay --run {replay}");
         }
         worst = match verdict {
+            _ if cell.known.is_some() => worst,
             CellVerdict::Fail => FAILS,
             CellVerdict::Inconclusive if worst == WELL && why != ONE_USER => INCONCLUSIVE,
             _ => worst,

@@ -101,7 +101,8 @@ fn catch_interrupt() -> anyhow::Result<()> {
     caught.clone().map_err(|e| anyhow::anyhow!("cannot catch Ctrl-C: {e}"))
 }
 
-fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviation>> {
+/// The known deviations of this file, or of the project's.
+pub(super) fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviation>> {
     // They are the project's; without it there are none.
     let own = catalogue::workspace().ok().map(|p| p.join("conformance/deviations.toml"));
     let Some(file) = file.or(own.as_deref()) else { return Ok(Vec::new()) };
