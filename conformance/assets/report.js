@@ -160,6 +160,9 @@
   // The panel shows the cell's article, or, for cells without one, what the cell itself knows.
   const panel = by("panel");
 
+  // A cell that nobody asked for has no verdict to tell.
+  const seen = ({ dataset }) => (dataset.verdict === "blank" ? "" : `${dataset.verdict}: `) + dataset.why;
+
   function open(cell) {
     hideTip();
     const rule = cell.parentElement.dataset.rule;
@@ -177,7 +180,7 @@
       says.append(make("span", head.dataset.force, "tag"));
       parts.push(make("h4", "The rule"), says);
       if (sources) parts.push(sources);
-      parts.push(make("h4", "What was seen"), make("p", `${cell.dataset.verdict}: ${cell.dataset.why}`));
+      parts.push(make("h4", "What was seen"), make("p", seen(cell)));
       if (cell.dataset.observed) parts.push(make("h4", "Observed"), make("p", cell.dataset.observed));
     }
     by("panel-body").replaceChildren(...parts);
@@ -233,7 +236,7 @@
     if (target.matches("td.cell")) {
       const place = cellsOf(target.parentElement).indexOf(target);
       heads.forEach((head, i) => head.classList.toggle("lit", i === place));
-      lines.push(make("b", `${target.dataset.link}: ${target.dataset.verdict}`), target.dataset.why);
+      lines.push(make("b", target.dataset.link), seen(target));
       lines.push(make("small", target.parentElement.dataset.rule));
     } else {
       lines.push(make("b", target.parentElement.dataset.rule), target.dataset.says);

@@ -303,9 +303,20 @@ impl Cell {
     pub fn not_asked(&self) -> bool {
         self.verdict == CellVerdict::Inconclusive && self.why == crate::NOT_ASKED
     }
+
+    /// Whether nobody asked: the user chose not to, or the rule is about another kind of thing, as
+    /// a rule of shared memory is for a link. Such a cell is not counted where cells are.
+    pub fn is_blank(&self) -> bool {
+        self.not_asked() || self.why == crate::objects::ANOTHER_MODEL
+    }
 }
 
 impl Report {
+    /// The cells that say something about their links.
+    pub fn told(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(|cell| !cell.is_blank())
+    }
+
     /// The name of this version of the format.
     pub const FORMAT: &'static str = "ipc-report/1";
 

@@ -293,3 +293,28 @@ fn a_known_deviation_does_not_become_red_and_what_was_not_asked_is_not_compared(
     assert!(said.contains("pass → fail, known") || said.contains(", known"), "{said}");
     assert!(said.contains("1 not compared"), "{said}");
 }
+
+#[test]
+fn what_nobody_asked_for_is_in_no_count() {
+    let files = Files::new();
+    let mut report = mixed();
+    let counts = |report: &Value| {
+        let page = files.path("counted.html");
+        let written = conform(&["report", &files.report("counted.json", report), "--out", &page]);
+        assert_eq!(written.status.code(), Some(0), "{}", error(&written));
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, list) = page.split_once("<ul class=\"counts\">").unwrap();
+        let list = list.split_once("</ul>").unwrap().0.to_owned();
+        (list.matches("<li>").count(), list, page)
+    };
+    let (kinds, before, _) = counts(&report);
+    assert!(before.contains("<b>1</b> crash"), "{before}");
+    // The only crash there was is not asked for any more, and the matrix shows an empty cell.
+    let cells = report["cells"].as_array_mut().unwrap();
+    let crash = cells.iter_mut().find(|c| c["verdict"] == "crash").unwrap();
+    crash["verdict"] = "inconclusive".into();
+    crash["why"] = "not asked for".into();
+    let (left, after, page) = counts(&report);
+    assert_eq!(left, kinds - 1, "{after}");
+    assert_eq!(page.matches("data-verdict=\"blank\"").count(), 1);
+}

@@ -35,7 +35,7 @@ pub fn badge(report: &Report) -> String {
 
 fn message(report: &Report) -> (String, &'static str) {
     let count =
-        |verdict| report.cells.iter().filter(|c| c.verdict == verdict && c.known.is_none()).count();
+        |verdict| report.told().filter(|c| c.verdict == verdict && c.known.is_none()).count();
     let known = report.cells.iter().filter(|c| c.known.is_some()).count();
     let red = report.cells.iter().filter(|c| c.is_news()).count();
     let counted = [

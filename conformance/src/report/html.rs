@@ -107,7 +107,7 @@ fn anchor(cell: &Cell) -> String {
 /// How many of these cells have each verdict; known deviations are counted apart.
 fn counts(cells: &[&Cell]) -> (BTreeMap<CellVerdict, usize>, usize) {
     let mut counts = BTreeMap::new();
-    for cell in cells.iter().filter(|c| c.known.is_none()) {
+    for cell in cells.iter().filter(|c| c.known.is_none() && !c.is_blank()) {
         *counts.entry(cell.verdict).or_default() += 1;
     }
     (counts, cells.iter().filter(|c| c.known.is_some()).count())

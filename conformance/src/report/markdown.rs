@@ -22,7 +22,7 @@ pub fn markdown(report: &Report) -> String {
         let capacity = link.profile.map(|p| p.capacity.to_string()).unwrap_or_default();
         let _ = write!(out, "| {name} | {version} | {capacity} |");
         for verdict in CellVerdict::ALL {
-            let here = report.cells.iter().filter(|c| c.link == link.name && c.verdict == verdict);
+            let here = report.told().filter(|c| c.link == link.name && c.verdict == verdict);
             let _ = write!(out, " {} |", here.count());
         }
         out.push('\n');

@@ -33,7 +33,7 @@ pub fn matrix(report: &Report, colours: bool) -> String {
         let line = format!("{:>4}  {:<28} {}", i + 1, link.name, link.version);
         let _ = writeln!(text, "{line:<52} {capacity}{} runs", link.runs);
     }
-    let decided = |c: &&Cell| !c.not_asked() && c.verdict != CellVerdict::NotClaimed;
+    let decided = |c: &&Cell| !c.is_blank() && c.verdict != CellVerdict::NotClaimed;
     for objects in [false, true] {
         let chosen = |link: &ReportLink| link.profile.is_none() == objects;
         let columns: Vec<(usize, &ReportLink)> =
@@ -47,7 +47,7 @@ pub fn matrix(report: &Report, colours: bool) -> String {
     }
     text.push('\n');
     for verdict in CellVerdict::ALL {
-        let count = report.cells.iter().filter(|c| c.verdict == verdict && !c.not_asked()).count();
+        let count = report.told().filter(|c| c.verdict == verdict).count();
         if count > 0 {
             let _ = write!(text, "{} {} {count}   ", verdict.sign(), verdict.word());
         }
@@ -111,6 +111,6 @@ pub fn explain(report: &Report, cell: &Cell, folder: &str) -> String {
 pub fn remarkable(report: &Report) -> impl Iterator<Item = &Cell> {
     report.cells.iter().filter(|c| {
         !matches!(c.verdict, CellVerdict::Pass | CellVerdict::NotClaimed | CellVerdict::Observed)
-            && c.why != crate::NOT_ASKED
+            && !c.is_blank()
     })
 }

@@ -64,6 +64,24 @@ pub(crate) trait Take<M>: Side<M> {
     -> Attempt<usize, ReceiveError>;
 }
 
+/// What an attempt to receive came to, where finding nothing may mean that nothing will come.
+#[inline]
+pub(crate) fn or_the_end<S, T>(
+    side: &mut S,
+    mut take_now: impl FnMut(&mut S) -> Attempt<T, ReceiveError>,
+    is_deserted: impl FnOnce(&mut S) -> bool,
+) -> Attempt<T, ReceiveError> {
+    let taken = take_now(side);
+    if !matches!(taken, Err(Pending::Peer)) || !is_deserted(side) {
+        return taken;
+    }
+    // The last sender may have sent between our look and its end.
+    match take_now(side) {
+        Err(Pending::Peer) => Ok(Err(ReceiveError::Disconnected)),
+        taken => taken,
+    }
+}
+
 /// An end of a link: one side, in its memory.
 pub(crate) struct End<M, S: Side<M>> {
     pub(crate) memory: M,

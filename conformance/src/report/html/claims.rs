@@ -90,7 +90,7 @@ fn values<'a>(page: &Page<'a>, rule: &ReportRule) -> Option<BTreeMap<String, Vec
     let open = rule.force == "unspecified"
         || cells().any(|c| matches!(c.verdict, CellVerdict::Observed | CellVerdict::Deviates));
     let mut values: BTreeMap<String, Vec<&Cell>> = BTreeMap::new();
-    for cell in cells().filter(|c| c.verdict != CellVerdict::NotClaimed && !c.not_asked()) {
+    for cell in cells().filter(|c| c.verdict != CellVerdict::NotClaimed && !c.is_blank()) {
         values.entry(value(cell)).or_default().push(cell);
     }
     (open && !values.is_empty()).then_some(values)
@@ -187,7 +187,7 @@ fn card(page: &Page<'_>, link: &ReportLink) -> Markup {
     let cells = page.of_link(&link.name);
     let remarkable: Vec<&&Cell> = cells
         .iter()
-        .filter(|c| c.known.is_none() && !c.not_asked())
+        .filter(|c| c.known.is_none() && !c.is_blank())
         .filter(|c| {
             c.verdict.is_red()
                 || matches!(

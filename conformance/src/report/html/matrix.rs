@@ -40,7 +40,7 @@ fn filters(page: &Page<'_>) -> Markup {
     crates.dedup();
     // A known deviation is found under "known", and nowhere else.
     let here = |c: &&Cell, v| c.verdict == v && c.known.is_none();
-    let count = |v: CellVerdict| report.cells.iter().filter(|c| here(c, v)).count();
+    let count = |v: CellVerdict| report.told().filter(|c| here(c, v)).count();
     let known = report.cells.iter().filter(|c| c.known.is_some()).count();
     html! {
         form #filters role="search" {
@@ -126,7 +126,10 @@ fn row(page: &Page<'_>, rule: &ReportRule) -> Markup {
 }
 
 fn one(cell: &Cell, link: &ReportLink, first: bool) -> Markup {
-    let word = cell.verdict.word();
+    let (word, sign) = match cell.is_blank() {
+        true => ("blank", ""),
+        false => (cell.verdict.word(), cell.verdict.sign()),
+    };
     let known = cell.known.is_some();
     let label = format!("{}, {}: {word}", cell.link, cell.rule);
     html! {
@@ -134,6 +137,6 @@ fn one(cell: &Cell, link: &ReportLink, first: bool) -> Markup {
             data-link=(cell.link) data-crate=(link.adapter()) data-verdict=(word)
             data-known[known] data-detail=(anchor(cell)) data-why=(cell.why)
             data-observed=[(!cell.observed.is_empty()).then(|| cell.observed.join("; "))]
-            aria-label=(label) { (cell.verdict.sign()) }
+            aria-label=(label) { (sign) }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::buffers;
 use super::layout::{Control, Entry, Round};
-use crate::links::ends::{Attempt, End, Pending, Put, Side, Take, Way};
+use crate::links::ends::{Attempt, End, Pending, Put, Side, Take, Way, or_the_end};
 use crate::links::loans::{Borrowed, Lend};
 use crate::links::{Damage, ReceiveError, SendError, Size};
 use crate::shm::Memory;
@@ -271,15 +271,11 @@ impl Head {
         room: usize,
         way: Way<'_>,
     ) -> Attempt<(usize, usize), ReceiveError> {
-        let fetched = self.fetch_now(memory, room, way);
-        if fetched != Err(Pending::Peer) || self.0.peers(memory, way.look) != Presence::Gone {
-            return fetched;
-        }
-        // The last sender may have sent between our look at the entry and its end.
-        match self.fetch_now(memory, room, way) {
-            Err(Pending::Peer) => Ok(Err(ReceiveError::Disconnected)),
-            fetched => fetched,
-        }
+        or_the_end(
+            self,
+            |side| side.fetch_now(memory, room, way),
+            |side| side.0.peers(memory, way.look) == Presence::Gone,
+        )
     }
 
     fn fetch_now<M: Memory<Control>>(

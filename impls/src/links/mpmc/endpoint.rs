@@ -8,7 +8,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::layout::Control;
-use crate::links::ends::{Attempt, End, Pending, Put, Side, Take, Way};
+use crate::links::ends::{Attempt, End, Pending, Put, Side, Take, Way, or_the_end};
 use crate::links::{Damage, ReceiveError, SendError, Size};
 use crate::shm::Memory;
 use crate::shm::event::{Event, Look};
@@ -188,19 +188,12 @@ impl<M: Memory<Control>> Take<M> for Head {
         buffer: &mut [u8],
         way: Way<'_>,
     ) -> Attempt<usize, ReceiveError> {
-        let taken = self.take_now(memory, buffer, way);
-        if taken != Err(Pending::Peer) {
-            return taken;
-        }
         let roster = &memory.control().roster;
-        if self.company.presence(roster, memory, way.look) != Presence::Gone {
-            return Err(Pending::Peer);
-        }
-        // The last sender may have sent between our look at the slot and its end.
-        match self.take_now(memory, buffer, way) {
-            Err(Pending::Peer) => Ok(Err(ReceiveError::Disconnected)),
-            taken => taken,
-        }
+        or_the_end(
+            self,
+            |side| side.take_now(memory, buffer, way),
+            |side| side.company.presence(roster, memory, way.look) == Presence::Gone,
+        )
     }
 }
 
