@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use crate::catalogue;
-use crate::report::{CellVerdict, Report};
+use crate::report::{Cell, CellVerdict, Report};
 use crate::rulebook;
 
 /// One reviewed deviation.
@@ -42,7 +42,7 @@ pub fn parse(text: &str) -> Result<Vec<Deviation>, String> {
     let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
     for deviation in &file.deviation {
         let named = |entry: rulebook::Entry| catalogue::matches(&deviation.rule, entry.about.id);
-        if rulebook::named(&deviation.rule).is_none() && !rulebook::all().any(named) {
+        if !rulebook::everything().any(named) {
             return Err(format!("a deviation names the rule {:?}: there is none", deviation.rule));
         }
         if deviation.reason.trim().is_empty() {
@@ -53,34 +53,51 @@ pub fn parse(text: &str) -> Result<Vec<Deviation>, String> {
     Ok(file.deviation)
 }
 
+impl Deviation {
+    /// Whether it is about this link in this version.
+    fn concerns(&self, link: &str, version: &str) -> bool {
+        let named = match self.link.strip_suffix("/*") {
+            Some(adapter) => link.split('/').next() == Some(adapter),
+            None => link == self.link,
+        };
+        named && (self.versions.is_empty() || self.versions.iter().any(|v| v == version))
+    }
+
+    /// Whether it is this cell's, if it is about the cell's link.
+    fn is_of(&self, cell: &Cell) -> bool {
+        catalogue::matches(&self.rule, &cell.rule) && cell.verdict == self.verdict
+    }
+}
+
+/// Marks the cells of one link that deviate as known.
+pub fn mark(deviations: &[Deviation], version: &str, cells: &mut [Cell]) {
+    for cell in cells {
+        let known = |d: &&Deviation| d.concerns(&cell.link, version) && d.is_of(cell);
+        cell.known = deviations.iter().find(known).map(|d| d.reason.clone());
+    }
+}
+
 /// Marks the cells that deviate as known, and answers the deviations that did not occur although
 /// their link was run.
 pub fn apply<'a>(deviations: &'a [Deviation], report: &mut Report) -> Vec<&'a Deviation> {
     let mut stale = Vec::new();
     for deviation in deviations {
-        let matches = |link: &str| match deviation.link.strip_suffix("/*") {
-            Some(adapter) => link.split('/').next() == Some(adapter),
-            None => link == deviation.link,
-        };
         let concerned: Vec<String> = report
             .links
             .iter()
-            .filter(|l| matches(&l.name))
-            .filter(|l| deviation.versions.is_empty() || deviation.versions.contains(&l.version))
+            .filter(|l| deviation.concerns(&l.name, &l.version))
             .map(|l| l.name.clone())
             .collect();
         let about = |rule: &str| catalogue::matches(&deviation.rule, rule);
         let mut occurs = concerned.is_empty() || deviation.racy;
         for cell in &mut report.cells {
-            let here = concerned.contains(&cell.link) && about(&cell.rule);
-            if here && cell.verdict == deviation.verdict {
+            if concerned.contains(&cell.link) && deviation.is_of(cell) {
                 cell.known = Some(deviation.reason.clone());
                 occurs = true;
             }
         }
-        let asked = |c: &crate::report::Cell| {
-            concerned.contains(&c.link) && about(&c.rule) && c.why != crate::NOT_ASKED
-        };
+        let asked =
+            |c: &Cell| concerned.contains(&c.link) && about(&c.rule) && c.why != crate::NOT_ASKED;
         if !occurs && report.cells.iter().any(asked) {
             stale.push(deviation);
         }

@@ -77,9 +77,14 @@ pub fn objects() -> impl Iterator<Item = Entry> {
     objects::rules().map(|about| Entry { about, decided: Decided::Objects })
 }
 
+/// All of them.
+pub fn everything() -> impl Iterator<Item = Entry> {
+    all().chain(stepped()).chain(objects())
+}
+
 /// The rule of this name.
 pub fn named(id: &str) -> Option<Entry> {
-    all().chain(stepped()).chain(objects()).find(|entry| entry.about.id == id)
+    everything().find(|entry| entry.about.id == id)
 }
 
 /// The rules that a run is asked to decide.

@@ -1,6 +1,7 @@
 //! The one door to the kernel.
 
 pub(crate) mod bus;
+mod fault;
 pub(crate) mod futex;
 
 use std::ffi::CString;
@@ -21,21 +22,9 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
-/// A system call that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{call}: {}", errno.desc())]
-pub struct Fault {
-    /// Its name.
-    pub call: &'static str,
-    /// Why.
-    pub errno: Errno,
-}
-
-impl Fault {
-    pub(crate) fn of(call: &'static str) -> impl Fn(Errno) -> Fault {
-        move |errno| Fault { call, errno }
-    }
-}
+pub use fault::Fault;
+use fault::check_length;
+pub(crate) use fault::has_descriptor_left;
 
 /// The monotonic clock, which all processes of a machine share.
 pub(crate) fn now() -> Duration {
@@ -216,6 +205,7 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
     if available_memory().is_some_and(|available| bytes > available) {
         return Err(Errno::ENOSPC);
     }
+    check_length(bytes)?;
     let bytes = libc::off_t::try_from(bytes).map_err(|_| Errno::EFBIG)?;
     loop {
         match nix::fcntl::posix_fallocate(file, 0, bytes) {
@@ -228,6 +218,7 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
 /// Makes `file` `bytes` long, and to the end of the page, without memory behind what is new.
 pub(crate) fn lengthen(file: &File, bytes: u64) -> nix::Result<()> {
     let bytes = bytes.checked_next_multiple_of(page() as u64).ok_or(Errno::EFBIG)?;
+    check_length(bytes)?;
     let bytes = libc::off_t::try_from(bytes).map_err(|_| Errno::EFBIG)?;
     nix::unistd::ftruncate(file, bytes)
 }

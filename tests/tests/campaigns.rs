@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use ipc_tests::{conform, program, text};
 use serde_json::Value;
 
-/// Two adapters, one of which has two links in the campaign.
-const LINKS: [&str; 3] = ["own/ring-2", "own/mq", "std-mpsc/bounded-2"];
+/// Two adapters, one of which has two links in the campaign, and objects.
+const LINKS: [&str; 4] = ["own/ring-2", "own/mq", "std-mpsc/bounded-2", "objects/posix-mq"];
 const SHARDS: usize = 3;
 
 fn report(folder: &Path) -> Value {

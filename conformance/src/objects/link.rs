@@ -9,7 +9,7 @@ use ipc_model::namespace::{Namespace, OddNames, Recreation, Withdrawal};
 use ipc_model::region::{Region, Resized};
 use ipc_model::{Kind, machine, namespace, region};
 
-use super::{Found, NAMES, Programs, Served, System, Users, run};
+use super::{Found, Offer, Programs, Replay, Served, Setting, System, Users, run};
 use crate::report::{Cell, CellVerdict, Steps};
 use crate::rulebook::Asked;
 use crate::suite::{LinkResult, Plan};
@@ -34,44 +34,17 @@ fn of<M: Programs>() -> impl Iterator<Item = Described> {
     M::rules().iter().filter(seen).map(Described::from)
 }
 
-/// What a system claims, in words; `None` where no system is called so.
-pub fn claims(system: &str) -> Option<BTreeMap<String, String>> {
-    let words = |pairs: &[(&str, String)]| {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
-    };
-    match system {
-        "posix-shm" => {
-            let page = format!("{} bytes", memory().page);
-            let resized = "a mapping follows the object's size at once".to_owned();
-            Some(words(&[("Page", page), ("Change of size", resized)]))
-        }
-        "posix-mq" => {
-            let Namespace { longest, places, .. } = names();
-            Some(words(&[
-                ("Names", format!("up to {longest} bytes behind a slash; others are refused")),
-                ("Capacity", format!("{places} messages")),
-                ("Notification", "taken back by any close of the process, not only by that of the handle it was asked through, as POSIX has it".into()),
-                ("A name used again", "makes another mailbox beside the one that lost it".into()),
-            ]))
-        }
-        _ => None,
+/// The steps in which a property of objects shows itself; none for any other rule.
+pub fn shown_by(property: &str) -> &'static [&'static str] {
+    match Region::shown_by(property) {
+        [] => Namespace::shown_by(property),
+        steps => steps,
     }
 }
 
-/// Where the system's claims are written.
-pub fn documented(system: &str) -> Vec<String> {
-    let places: &[&str] = match system {
-        "posix-shm" => &[
-            "POSIX.1-2024 shm_open, shm_unlink, ftruncate, mmap, munmap, close",
-            "https://man7.org/linux/man-pages/man7/shm_overview.7.html",
-        ],
-        "posix-mq" => &[
-            "POSIX.1-2024 mq_open, mq_close, mq_unlink, mq_send, mq_receive, mq_notify",
-            "https://man7.org/linux/man-pages/man7/mq_overview.7.html",
-        ],
-        _ => &[],
-    };
-    places.iter().map(ToString::to_string).collect()
+/// Why a property passes that these steps show.
+pub fn shown(steps: &[&str]) -> String {
+    format!("all that shows it was needed and kept: {}", steps.join(", "))
 }
 
 /// What shared memory claims here.
@@ -114,7 +87,7 @@ fn note_programs<M: Programs>(
     programs: &mut BTreeMap<&'static str, Vec<String>>,
 ) {
     for number in 0..LISTED.0 {
-        let open = |users: &Users| Ok(Served::new(machine, users, None, lost.clone()));
+        let open = |s: &Setting| Ok(Served::new(machine, &s.users, None, lost.clone()));
         let one = (1, number..number + 1);
         let found = run(machine, OTHERS, one, open, &|_| {}).unwrap_or_default();
         for (rule, _) in found.iter().filter(|(_, found)| found.evidence > 0) {
@@ -131,44 +104,72 @@ pub fn size(plan: Plan) -> u64 {
     120 * u64::from(plan.repeat)
 }
 
-/// Runs the programs of these numbers on the system of this name. `program`: see
-/// [`System::start`].
+/// What programs are run on.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// One of [`super::NAMES`].
+    pub name: &'a str,
+    /// The program that carries calls out: this one, or that of a crate.
+    pub program: &'a Path,
+    /// What it offers.
+    pub offer: &'a Offer,
+}
+
+/// Runs the programs of these numbers on the subject. Answers what came of it, and by rule the
+/// replay files of what is broken.
 ///
 /// # Errors
 /// Why it cannot be run.
 pub fn decide(
-    program: &Path,
-    system: &str,
+    subject: &Subject<'_>,
     (seed, numbers): (u64, Range<u64>),
     asked: &Asked,
     progress: &dyn Fn(u64),
-) -> Result<LinkResult, String> {
+) -> Result<(LinkResult, BTreeMap<String, String>), String> {
     let runs = u32::try_from(numbers.end - numbers.start).unwrap_or(u32::MAX);
     let programs = (seed, numbers);
-    let found = match system {
-        "posix-shm" => hold(memory(), program, system, programs, progress),
-        "posix-mq" => hold(names(), program, system, programs, progress),
-        other => Err(format!("no system is called {other:?}; there are: {}", NAMES.join(", "))),
+    let found = if is_of_names(subject.name) {
+        hold(names(), subject, programs, progress)
+    } else {
+        hold(memory(), subject, programs, progress)
     }?;
-    let link = format!("{ADAPTER}/{system}");
-    let cells = rules().map(|rule| cell(&link, rule.id, found.get(rule.id), asked));
-    Ok(LinkResult { cells: cells.collect(), replays: BTreeMap::new(), runs, steps: steps(&found) })
+    let link = format!("{ADAPTER}/{}", subject.name);
+    let cells = rules().map(|rule| cell(&link, rule.id, &found, subject.offer, asked)).collect();
+    let mut files = BTreeMap::new();
+    for (rule, found) in &found {
+        if let Some(again) = &found.again {
+            let replay = Replay::new(subject.name, rule, again.clone());
+            let text = serde_json::to_string_pretty(&replay).map_err(|e| e.to_string())?;
+            files.insert((*rule).to_owned(), text);
+        }
+    }
+    let steps = steps(&found, subject.offer);
+    Ok((LinkResult { cells, replays: BTreeMap::new(), runs, steps }, files))
+}
+
+/// Whether the model of names is the one that what is called so is held against.
+pub(super) fn is_of_names(name: &str) -> bool {
+    name == "posix-mq"
 }
 
 /// Two users that own nothing else, for a run as root.
 const OTHERS: Users = [User(61_001), User(61_002)];
 
+/// Whether processes are to run as those, and not as whoever runs this.
+pub(super) fn as_others(offer: &Offer) -> bool {
+    offer.users && nix::unistd::geteuid().is_root()
+}
+
 fn hold<M: Programs>(
     machine: M,
-    program: &Path,
-    system: &str,
+    subject: &Subject<'_>,
     programs: (u64, Range<u64>),
     progress: &dyn Fn(u64),
 ) -> Result<BTreeMap<&'static str, Found>, String> {
-    let root = nix::unistd::geteuid().is_root();
+    let others = as_others(subject.offer);
     let me = User(nix::unistd::getuid().as_raw() as u16);
-    let users = if root { OTHERS } else { [me, me] };
-    let open = |users: &Users| System::start(program, system, users, root);
+    let users = if others { OTHERS } else { [me, me] };
+    let open = |setting: &Setting| System::start(subject, setting, others);
     run(machine, users, programs, open, progress)
 }
 
@@ -177,10 +178,20 @@ pub fn another_model(link: &str, rule: &str) -> Cell {
     Cell::plain(link, rule, CellVerdict::NotClaimed, ANOTHER_MODEL)
 }
 
-fn cell(link: &str, rule: &str, found: Option<&Found>, asked: &Asked) -> Cell {
-    let Some(found) = found else { return another_model(link, rule) };
+fn cell(
+    link: &str,
+    rule: &str,
+    found: &BTreeMap<&'static str, Found>,
+    offer: &Offer,
+    asked: &Asked,
+) -> Cell {
+    let Some(found) = found.get(rule) else { return another_model(link, rule) };
     if !asked.includes(rule) {
         return Cell::plain(link, rule, CellVerdict::Inconclusive, crate::NOT_ASKED);
+    }
+    // What is broken is told, claimed or not.
+    if let Some(reason) = offer.unclaimed(rule).filter(|_| found.verdict != CellVerdict::Fail) {
+        return Cell::plain(link, rule, CellVerdict::NotClaimed, reason);
     }
     Cell {
         evidence: found.evidence,
@@ -190,12 +201,13 @@ fn cell(link: &str, rule: &str, found: Option<&Found>, asked: &Asked) -> Cell {
 }
 
 /// Which steps the programs took, and why they took no others.
-fn steps(found: &BTreeMap<&'static str, Found>) -> Steps {
+fn steps(found: &BTreeMap<&'static str, Found>, offer: &Offer) -> Steps {
     let property = |id: &str| rules().any(|rule| rule.id == id && rule.kind == Kind::Property);
     let mut steps = Steps::default();
     for (rule, found) in found.iter().filter(|(rule, _)| !property(rule)) {
+        let why = offer.unclaimed(rule).unwrap_or(&found.why).to_owned();
         match found.evidence {
-            0 => drop(steps.unfired.insert((*rule).into(), found.why.clone())),
+            0 => drop(steps.unfired.insert((*rule).into(), why)),
             runs => drop(steps.fired.insert((*rule).into(), runs)),
         }
     }

@@ -4,7 +4,7 @@
 use ipc_model::Process;
 use ipc_model::machine::{Call, Machine, Mutation, Patience, Spec, System, User};
 
-use super::Objects;
+use super::{Objects, Told};
 
 /// The machine's own answers.
 pub struct Served<M: Machine> {
@@ -55,19 +55,19 @@ impl<M: Machine> Served<M> {
 }
 
 impl<M: Machine> Objects<M> for Served<M> {
-    fn call(&mut self, process: Process, op: &M::Op) -> Result<M::Ret, String> {
+    fn call(&mut self, process: Process, op: &M::Op) -> Result<Told<M>, String> {
         self.begin(process, op);
-        Ok(self.finish(process, true))
+        Ok(vec![(op.clone(), self.finish(process, true))])
     }
 
     /// The first call takes one step, then the other one comes to its end.
-    fn both(&mut self, calls: [(Process, &M::Op); 2]) -> Result<[M::Ret; 2], String> {
+    fn both(&mut self, calls: [(Process, &M::Op); 2]) -> Result<[Told<M>; 2], String> {
         let [(p, first), (q, second)] = calls;
         self.begin(p, first);
         self.begin(q, second);
         self.step(p, false);
-        let second = self.finish(q, false);
-        Ok([self.finish(p, true), second])
+        let answer = self.finish(q, false);
+        Ok([vec![(first.clone(), self.finish(p, true))], vec![(second.clone(), answer)]])
     }
 
     fn kill(&mut self, process: Process) -> Result<(), String> {

@@ -1,29 +1,31 @@
 //! Real objects, used by real processes: each process of a program is a worker of its own.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::marker::PhantomData;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipc_model::Process;
-use ipc_model::machine::User;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
+use super::crates::{WITHOUT_INPUT, WORKER};
+use super::play::Told;
 use super::worker::remove;
-use super::{Objects, Programs};
-
-/// The systems that there are, by name.
-pub const NAMES: [&str; 2] = ["posix-shm", "posix-mq"];
+use super::{Objects, Programs, Setting, Subject};
 
 /// Why a system cannot be used.
 pub type SystemError = String;
 
-/// Workers on one system.
+/// Workers on one system, or with one crate.
 pub struct System<M> {
-    system: String,
     prefix: String,
     workers: Vec<Worker>,
+    all_at_once: bool,
+    /// The object that all have, if it has no name.
+    nameless: Option<File>,
     machine: PhantomData<M>,
 }
 
@@ -33,34 +35,48 @@ struct Worker {
 }
 
 impl<M: Programs> System<M> {
-    /// Starts a worker for every user. `program` is one that [`super::serve`]s when it is started
-    /// with `objects-worker`, the system's name and a prefix for the names of objects. `other`:
-    /// whether each runs as the user of that number, for which this program has to be root.
+    /// Starts a worker for every user of the setting. `other`: whether each runs as the user of
+    /// that number, for which this program has to be root.
     ///
     /// # Errors
     /// If a worker cannot be started.
     pub fn start(
-        program: &Path,
-        system: &str,
-        users: &[User],
+        subject: &Subject<'_>,
+        setting: &Setting,
         other: bool,
     ) -> Result<Self, SystemError> {
         static PROGRAMS: AtomicU64 = AtomicU64::new(0);
         let number = PROGRAMS.fetch_add(1, Ordering::Relaxed);
-        let prefix = format!("/ipc-conform-{}-{number}-", std::process::id());
-        let start = |user: &User| -> Result<Worker, SystemError> {
-            let mut command = Command::new(program);
-            command.args(["objects-worker", system, &prefix]);
+        let own = std::process::id();
+        let (nameless, prefix) = if subject.offer.nameless {
+            let object = memfd_create(c"ipc-conform", MFdFlags::MFD_CLOEXEC);
+            let object = object.map_err(|e| format!("memfd_create: {e}"))?;
+            let path = format!("/proc/{own}/fd/{}", object.as_raw_fd());
+            (Some(File::from(object)), path)
+        } else {
+            (None, format!("/ipc-conform-{own}-{number}-"))
+        };
+        let mut system = Self {
+            prefix,
+            workers: Vec::new(),
+            all_at_once: subject.offer.all_at_once,
+            nameless,
+            machine: PhantomData,
+        };
+        for user in &setting.users {
+            let mut command = Command::new(subject.program);
+            command.args([WORKER, subject.name, &system.prefix]);
+            command.args(setting.without_input.then_some(WITHOUT_INPUT));
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir("/");
             if other {
                 command.uid(user.0.into()).gid(user.0.into());
             }
-            let mut child = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;
+            let program = || subject.program.display();
+            let mut child = command.spawn().map_err(|e| format!("{}: {e}", program()))?;
             let answers = child.stdout.take().map(BufReader::new).ok_or("it has no output")?;
-            Ok(Worker { child, answers })
-        };
-        let workers = users.iter().map(start).collect::<Result<_, _>>()?;
-        Ok(Self { system: system.into(), prefix, workers, machine: PhantomData })
+            system.workers.push(Worker { child, answers });
+        }
+        Ok(system)
     }
 }
 
@@ -80,7 +96,7 @@ impl<M: Programs> System<M> {
         Ok(true)
     }
 
-    fn answer(&mut self, process: Process, op: &M::Op) -> Result<M::Ret, String> {
+    fn answer(&mut self, process: Process, op: &M::Op) -> Result<Told<M>, String> {
         let mut answer = String::new();
         let worker = &mut self.workers[process.0 as usize];
         worker.answers.read_line(&mut answer).map_err(|e| format!("{process} {op}: {e}"))?;
@@ -90,11 +106,11 @@ impl<M: Programs> System<M> {
 }
 
 impl<M: Programs> Objects<M> for System<M> {
-    fn call(&mut self, process: Process, op: &M::Op) -> Result<M::Ret, String> {
-        if self.ask(process, op)? { self.answer(process, op) } else { Ok(M::exit().1) }
+    fn call(&mut self, process: Process, op: &M::Op) -> Result<Told<M>, String> {
+        if self.ask(process, op)? { self.answer(process, op) } else { Ok(vec![M::exit()]) }
     }
 
-    fn both(&mut self, calls: [(Process, &M::Op); 2]) -> Result<[M::Ret; 2], String> {
+    fn both(&mut self, calls: [(Process, &M::Op); 2]) -> Result<[Told<M>; 2], String> {
         let [(p, first), (q, second)] = calls;
         self.ask(p, first)?;
         self.ask(q, second)?;
@@ -105,6 +121,16 @@ impl<M: Programs> Objects<M> for System<M> {
         let child = &mut self.workers[process.0 as usize].child;
         child.kill().and_then(|()| child.wait()).map(drop).map_err(|e| e.to_string())
     }
+
+    /// An object without a name is what is left of one that both have open once its name is gone.
+    fn before(&self) -> Vec<(Process, M::Op, M::Ret)> {
+        let users = self.workers.len() as u16;
+        self.nameless.iter().flat_map(|_| M::nameless(users)).collect()
+    }
+
+    fn all_at_once(&self) -> bool {
+        self.all_at_once
+    }
 }
 
 impl<M> Drop for System<M> {
@@ -114,6 +140,8 @@ impl<M> Drop for System<M> {
             drop(worker.child.stdin.take());
             let _ = worker.child.wait();
         }
-        remove(&self.system, &self.prefix);
+        if self.nameless.is_none() {
+            remove(&self.prefix);
+        }
     }
 }

@@ -3,38 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use ipc_model::machine::{Counterexample, History, Machine, Operation, User, Verdict};
+use ipc_model::machine::{Counterexample, Machine, Operation, Verdict};
 use ipc_model::{Kind, Process};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::Programs;
+use super::link::shown;
+use super::play::{Objects, Users, play};
+use super::programs::{Program, Programs, Script, Source, Step};
+use super::shrink::{Broken, shrink};
 use crate::report::CellVerdict;
 
-/// Something that carries out calls on named objects, for several processes.
-pub trait Objects<M: Machine> {
-    /// The process makes the call; answers what it is told.
-    ///
-    /// # Errors
-    /// Why the call could not be made, or that it was answered in no way that the model knows.
-    fn call(&mut self, process: Process, op: &M::Op) -> Result<M::Ret, String>;
-
-    /// Two processes make their calls at once; answers what each is told.
-    ///
-    /// # Errors
-    /// As [`Objects::call`].
-    fn both(&mut self, calls: [(Process, &M::Op); 2]) -> Result<[M::Ret; 2], String> {
-        let [(p, first), (q, second)] = calls;
-        Ok([self.call(p, first)?, self.call(q, second)?])
-    }
-
-    /// The process is killed, and dead when this returns.
-    ///
-    /// # Errors
-    /// Why it could not be killed.
-    fn kill(&mut self, process: Process) -> Result<(), String>;
-}
-
 /// What came of one rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// Pass, fail, not claimed or inconclusive.
     pub verdict: CellVerdict,
@@ -44,13 +25,42 @@ pub struct Found {
     pub evidence: u32,
     /// The shortest history found that breaks it, a line a call.
     pub picture: Option<String>,
+    /// The program that it is the history of.
+    pub again: Option<Again>,
 }
 
-/// The users of a program's two processes: every other program has two of them.
-pub type Users = [User; 2];
+/// Where a program is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// The users of its processes.
+    pub users: Users,
+    /// Whether its processes have no standard input, as a service may have none: the first thing
+    /// that they open then has the number 0.
+    pub without_input: bool,
+}
+
+impl Setting {
+    /// That of the program of this number, by these users.
+    fn of(number: u64, users: Users) -> Self {
+        let users = if number.is_multiple_of(2) { [users[0]; 2] } else { users };
+        Self { users, without_input: number / 2 % 4 == 3 }
+    }
+}
+
+/// A program that breaks a rule, in the form of a replay file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Again {
+    /// Where it was played.
+    pub setting: Setting,
+    /// Its steps, each a [`Step`].
+    pub steps: Value,
+    /// What was recorded, up to the return that breaks the rule.
+    pub history: Value,
+}
 
 /// Runs the programs of these numbers, each on objects of its own that `open` makes, and decides
-/// every rule of the machine. `progress` is told of each program that is done.
+/// every rule of the machine. What breaks a rule is made as short as it goes. `progress` is told
+/// of each program that is done.
 ///
 /// # Errors
 /// Why the objects cannot be had.
@@ -58,19 +68,30 @@ pub fn run<M: Programs, O: Objects<M>>(
     machine: M,
     users: Users,
     (seed, numbers): (u64, Range<u64>),
-    mut open: impl FnMut(&Users) -> Result<O, String>,
+    mut open: impl FnMut(&Setting) -> Result<O, String>,
     progress: &dyn Fn(u64),
 ) -> Result<BTreeMap<&'static str, Found>, String> {
-    let mut tally = Tally::default();
+    let mut tally = Tally { alone: users[0] == users[1], ..Tally::default() };
     for number in numbers {
-        let users = if number % 2 == 0 { [users[0]; 2] } else { users };
-        let seed = seed.wrapping_add(number / 2);
-        match M::judge(&record(machine, &users, seed, &mut open(&users)?)?) {
+        let setting = Setting::of(number, users);
+        let mut objects = open(&setting)?;
+        let program = Program::new(seed.wrapping_add(number / 2), 2, objects.all_at_once());
+        let (verdict, steps) = judged(machine, &setting, program, &mut objects)?;
+        drop(objects);
+        match verdict {
             Verdict::Pass(rules) => {
                 rules.into_iter().for_each(|rule| *tally.fired.entry(rule).or_default() += 1);
             }
+            Verdict::Fail(found) if tally.failed.contains_key(found.rule) => {}
             Verdict::Fail(found) => {
-                tally.failed.entry(found.rule).or_insert_with(|| shown(&found));
+                let broken = Broken { steps, found: *found };
+                let broken = shrink(broken, |steps| {
+                    let mut objects = open(&setting)?;
+                    let played = judged(machine, &setting, Script::new(steps), &mut objects)?;
+                    let (Verdict::Fail(found), steps) = played else { return Ok(None) };
+                    Ok(Some(Broken { steps, found: *found }))
+                })?;
+                tally.failed.insert(broken.found.rule, Shown::of(&broken, setting)?);
             }
             Verdict::Inconclusive(why) => {
                 tally.undecided.insert(why);
@@ -78,24 +99,95 @@ pub fn run<M: Programs, O: Objects<M>>(
         }
         progress(1);
     }
-    tally.alone = users[0] == users[1];
     Ok(M::rules().iter().filter_map(|r| Some((r.id, tally.found::<M>(r.id, r.kind)?))).collect())
 }
 
-/// The counterexample in words, and the calls that lead to it.
-fn shown<M: Machine>(found: &Counterexample<M>) -> (String, String) {
-    let line = |o: &Operation<M>| match &o.ret {
-        Some((_, ret)) => format!("{} {}: {ret}", o.process, o.op),
-        None => format!("{} {}: not returned", o.process, o.op),
+/// Plays the steps of a replay file again; answers the counterexample and what it looks like, if
+/// a rule is broken.
+///
+/// # Errors
+/// Why they are none, or cannot be played.
+pub(super) fn again<M: Programs>(
+    machine: M,
+    again: &Again,
+    objects: &mut impl Objects<M>,
+) -> Result<Option<(String, String)>, String> {
+    let steps: Vec<Step<M>> =
+        serde_json::from_value(again.steps.clone()).map_err(|e| format!("steps: {e}"))?;
+    match judged(machine, &again.setting, Script::new(&steps), objects)?.0 {
+        Verdict::Fail(found) => Ok(Some((told(&found), picture(&found)))),
+        Verdict::Pass(_) => Ok(None),
+        Verdict::Inconclusive(why) => Err(why),
+    }
+}
+
+/// Judges the history of a replay file again; as [`again`].
+///
+/// # Errors
+/// Why it is none, or cannot be decided.
+pub(super) fn recorded<M: Programs>(again: &Again) -> Result<Option<(String, String)>, String> {
+    let history =
+        serde_json::from_value(again.history.clone()).map_err(|e| format!("history: {e}"))?;
+    match M::judge(&history) {
+        Verdict::Fail(found) => Ok(Some((told(&found), picture(&found)))),
+        Verdict::Pass(_) => Ok(None),
+        Verdict::Inconclusive(why) => Err(why),
+    }
+}
+
+fn judged<M: Programs>(
+    machine: M,
+    setting: &Setting,
+    source: impl Source<M>,
+    objects: &mut impl Objects<M>,
+) -> Result<(Verdict<M>, Vec<Step<M>>), String> {
+    let played = play(machine, &setting.users, source, objects)?;
+    Ok((M::judge(&played.history), played.steps))
+}
+
+fn told<M: Machine>(found: &Counterexample<M>) -> String {
+    format!("{}: {found}", found.rule)
+}
+
+/// The calls that lead to the counterexample, and who was killed, in the order of time.
+fn picture<M: Machine>(found: &Counterexample<M>) -> String {
+    let call = |o: &Operation<M>| match &o.ret {
+        Some((_, ret)) => (o.call, format!("{} {}: {ret}", o.process, o.op)),
+        None => (o.call, format!("{} {}: not returned", o.process, o.op)),
     };
-    let lines: Vec<String> = found.history.operations.iter().map(line).collect();
-    (found.to_string(), lines.join("\n"))
+    let kill = |(time, process): &(u64, Process)| (*time, format!("{process} is killed"));
+    let history = &found.history;
+    let mut lines: Vec<(u64, String)> = history.operations.iter().map(call).collect();
+    lines.extend(history.crashes.iter().map(kill));
+    lines.sort_by_key(|(time, _)| *time);
+    lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n")
+}
+
+/// How a rule was broken.
+struct Shown {
+    why: String,
+    picture: String,
+    again: Again,
+}
+
+impl Shown {
+    fn of<M: Machine>(broken: &Broken<M>, setting: Setting) -> Result<Self, String> {
+        let Broken { steps, found } = broken;
+        let value = |value: serde_json::Result<Value>| value.map_err(|e| e.to_string());
+        let steps = value(serde_json::to_value(steps))?;
+        let history = value(serde_json::to_value(&found.history))?;
+        let mut why = found.to_string();
+        if setting.without_input {
+            why += "; the processes have no standard input";
+        }
+        Ok(Self { why, picture: picture(found), again: Again { setting, steps, history } })
+    }
 }
 
 #[derive(Default)]
 struct Tally {
     fired: BTreeMap<&'static str, u32>,
-    failed: BTreeMap<&'static str, (String, String)>,
+    failed: BTreeMap<&'static str, Shown>,
     undecided: BTreeSet<String>,
     /// Whether all processes were of one user.
     alone: bool,
@@ -112,15 +204,17 @@ impl Tally {
     }
 
     fn step(&self, rule: &str) -> Found {
+        let evidence = self.fired.get(rule).copied().unwrap_or(0);
         let found = |verdict, why: &str| Found {
             verdict,
             why: why.into(),
-            evidence: self.fired.get(rule).copied().unwrap_or(0),
+            evidence,
             picture: None,
+            again: None,
         };
-        if let Some((why, picture)) = self.failed.get(rule) {
-            let picture = Some(picture.clone());
-            return Found { picture, evidence: 0, ..found(CellVerdict::Fail, why) };
+        if let Some(Shown { why, picture, again }) = self.failed.get(rule) {
+            let (picture, again) = (Some(picture.clone()), Some(again.clone()));
+            return Found { evidence: 0, picture, again, ..found(CellVerdict::Fail, why) };
         }
         if let Some(runs) = self.fired.get(rule) {
             return found(CellVerdict::Pass, &format!("needed and kept in {runs} runs"));
@@ -145,8 +239,7 @@ impl Tally {
         if worst.verdict != CellVerdict::Pass {
             return Some(Found { evidence: 0, ..worst });
         }
-        let why = format!("all that shows it was needed and kept: {}", shown_by.join(", "));
-        Some(Found { why, evidence, ..worst })
+        Some(Found { why: shown(shown_by), evidence, ..worst })
     }
 }
 
@@ -160,37 +253,3 @@ const SETTLED: [&str; 4] = [
     "name.odd.open.unspecified",
     "name.odd.unlink.unspecified",
 ];
-
-/// Plays one program: one call at a time, or two processes' calls at once.
-fn record<M: Programs>(
-    machine: M,
-    users: &Users,
-    seed: u64,
-    objects: &mut impl Objects<M>,
-) -> Result<History<M>, String> {
-    let mut program = M::program(seed, users.len() as u16);
-    let mut history =
-        History { profile: machine, users: users.to_vec(), operations: vec![], crashes: vec![] };
-    let mut time = 0;
-    while let Some((process, op)) = program.next() {
-        let calls = match program.beside(process, &op) {
-            None => vec![(process, objects.call(process, &op)?, op)],
-            Some((other, at_once)) => {
-                let [ret, other_ret] = objects.both([(process, &op), (other, &at_once)])?;
-                vec![(process, ret, op), (other, other_ret, at_once)]
-            }
-        };
-        for (process, ret, op) in calls {
-            program.told(process, &op, &ret);
-            let ret = Some((time + 1, ret));
-            history.operations.push(Operation { process, op, call: time, ret, system_calls: None });
-        }
-        time += 2;
-        if program.kills(process) {
-            objects.kill(process)?;
-            history.crashes.push((time, process));
-            time += 1;
-        }
-    }
-    Ok(history)
-}

@@ -4,8 +4,11 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use ipc_conformance::campaign;
+use ipc_conformance::objects;
 use ipc_conformance::replay::Replay;
 use ipc_conformance::report::{Report, html, merge, text};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use ipc_conformance::stepped::Stepped;
 use ipc_conformance::{NOT_ASKED, NOT_NEEDED};
 
 use super::MergeArguments;
@@ -19,6 +22,8 @@ pub(super) fn merge(arguments: &MergeArguments) -> anyhow::Result<u8> {
     if !arguments.partial {
         campaign::complete(&report.shards)?;
     }
+    // What lies beside it is found from there.
+    std::fs::create_dir_all(out).with_context(|| format!("cannot write to {}", out.display()))?;
     gather(&mut report, out)?;
     write(Some(&out.join("report.json")), &(serde_json::to_string_pretty(&report)? + "\n"))?;
     write(Some(&out.join("report.html")), &html::page(&report))?;
@@ -60,7 +65,7 @@ fn gather(report: &mut Report, out: &Path) -> anyhow::Result<()> {
         let from = out.join(replay);
         // A report names its files as it likes: only what is a replay file is taken along.
         let judged = std::fs::read_to_string(&from).map_err(|e| e.to_string());
-        if let Err(why) = judged.and_then(|text| Replay::parse(&text).map(|_| ())) {
+        if let Err(why) = judged.and_then(|text| is_replay(&text)) {
             eprintln!("merge: {}: left out: {why}", from.display());
             cell.replay = None;
             continue;
@@ -84,6 +89,21 @@ fn gather(report: &mut Report, out: &Path) -> anyhow::Result<()> {
         cell.replay = Some(to.to_string_lossy().into_owned());
     }
     Ok(())
+}
+
+/// Whether the text is a replay file, of whatever kind.
+///
+/// # Errors
+/// What is wrong with it.
+fn is_replay(text: &str) -> Result<(), String> {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if Stepped::is_one(text) {
+        return Stepped::parse(text).map(drop);
+    }
+    if objects::Replay::is_one(text) {
+        return objects::Replay::parse(text).map(drop);
+    }
+    Replay::parse(text).map(drop)
 }
 
 /// `path` as a program whose folder is `folder` names it.

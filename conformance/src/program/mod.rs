@@ -67,7 +67,7 @@ enum Command {
     Replay {
         /// A replay file that a run has written.
         file: PathBuf,
-        /// Runs its scenario again, too, on the link as it is now.
+        /// Runs its scenario, or its program on objects, again, too, as they are now.
         #[arg(long)]
         run: bool,
         /// How many times a stepped counterexample is run.
@@ -80,7 +80,8 @@ enum Command {
     Check(CheckArguments),
     /// Walks every behaviour of small scenarios: states, endings, promises, and the graph.
     Explore(explore::ExploreArguments),
-    /// Holds real shared memory and real mailbox names against the models of memory and of names.
+    /// Holds shared memory and mailbox names, of this system and through crates, against the
+    /// models of memory and of names.
     Objects(objects::ObjectsArguments),
     #[command(hide = true)]
     ObjectsWorker {
@@ -88,6 +89,9 @@ enum Command {
         system: String,
         /// What the names of objects begin with.
         prefix: String,
+        /// That it has no standard input of its own.
+        #[arg(value_parser = [ipc_conformance::objects::WITHOUT_INPUT])]
+        without_input: Option<String>,
     },
     /// Writes a test crate: a small link with a mistake in it, every rule a test.
     New(NewArguments),
@@ -375,7 +379,9 @@ impl Arguments {
             Some(Command::Check(arguments)) => check::check(&arguments),
             Some(Command::Explore(arguments)) => explore::explore(&arguments),
             Some(Command::Objects(arguments)) => objects::objects(&arguments),
-            Some(Command::ObjectsWorker { system, prefix }) => objects::worker(&system, &prefix),
+            Some(Command::ObjectsWorker { system, prefix, without_input }) => {
+                objects::worker(&system, &prefix, without_input.is_some())
+            }
             Some(Command::New(arguments)) => new::new(&arguments),
             Some(Command::Report(arguments)) => report::report(&arguments),
             Some(Command::Merge(arguments)) => merge::merge(&arguments),
@@ -403,7 +409,7 @@ fn no_adapter<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> anyho
 }
 
 fn select_rules(glob: &str) -> anyhow::Result<Vec<rulebook::Entry>> {
-    let all = || rulebook::all().chain(rulebook::stepped()).chain(rulebook::objects());
+    let all = rulebook::everything;
     let selected: Vec<_> = all().filter(|entry| matches(glob, entry.about.id)).collect();
     if selected.is_empty() {
         let known = all().map(|entry| entry.about.id);

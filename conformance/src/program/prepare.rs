@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use ipc_conformance::adapter::Claim;
 use ipc_conformance::campaign::Shard;
 use ipc_conformance::catalogue::{self, Selection, suggest};
-use ipc_conformance::objects;
+use ipc_conformance::objects::{self, Offer};
 use ipc_conformance::protocol::Way;
 use ipc_conformance::report::{Cell, Report, ReportLink, ReportRule, Steps};
 use ipc_conformance::rulebook;
@@ -40,8 +40,14 @@ pub(super) enum Work {
         /// Where that is kept.
         kept: Progress,
     },
-    /// Programs on the named objects of this system.
-    Objects(&'static str),
+    /// Programs on named objects.
+    Objects {
+        /// What they are called.
+        name: &'static str,
+        /// The program that uses them.
+        program: PathBuf,
+        offer: Box<Offer>,
+    },
 }
 
 impl Job {
@@ -49,7 +55,7 @@ impl Job {
     fn size(&self, plan: Plan) -> u64 {
         match &self.work {
             Work::Link { claim, .. } => suite::size(claim, plan),
-            Work::Objects(_) => objects::size(plan),
+            Work::Objects { .. } => objects::size(plan),
         }
     }
 }
@@ -221,34 +227,38 @@ fn is_ours(selection: &Selection) -> bool {
 /// Lists the objects that are meant, with a job for each.
 ///
 /// # Errors
-/// That there are none of this name, or that they are asked for in a version.
+/// That there are none of this name, that they are asked for in a version, or that a crate's
+/// program cannot be built.
 fn add_objects(report: &mut Report, selection: &Selection) -> anyhow::Result<Vec<Job>> {
     if selection.version.is_some() {
-        bail!("{}: objects are the system's, and come in its version alone", selection.program());
+        bail!("{}: objects come in one version alone", selection.program());
     }
-    let wanted = |name: &&&str| selection.link.as_ref().is_none_or(|link| link == **name);
-    let systems: Vec<&'static str> = objects::NAMES.iter().filter(wanted).copied().collect();
-    if let (true, Some(link)) = (systems.is_empty(), &selection.link) {
-        bail!(
-            "{} has no link {link:?}; there are: {}",
-            objects::ADAPTER,
-            objects::NAMES.join(", ")
-        );
+    let names: Vec<&'static str> = match &selection.link {
+        None => objects::usable(),
+        Some(link) => objects::NAMES.into_iter().filter(|name| name == link).collect(),
+    };
+    if let (true, Some(link)) = (names.is_empty(), &selection.link) {
+        let there = objects::NAMES.join(", ");
+        bail!("{} has no link {link:?}; there are: {there}", objects::ADAPTER);
     }
+    let own = std::env::current_exe()?;
+    let programs = objects::build(&names, &own).map_err(anyhow::Error::msg)?;
     let mut jobs = Vec::new();
-    for system in systems {
-        let link = format!("{}/{system}", objects::ADAPTER);
+    for (name, program) in names.into_iter().zip(programs) {
+        let link = format!("{}/{name}", objects::ADAPTER);
+        let offer = objects::offer(name, &program).map_err(anyhow::Error::msg)?;
         report.links.push(ReportLink {
             name: link.clone(),
-            version: ipc_conformance::kernel_version(),
+            version: offer.version.clone(),
             profile: None,
-            claims: objects::claims(system).unwrap_or_default(),
-            documented: objects::documented(system),
+            claims: offer.claims.clone(),
+            documented: offer.documented.clone(),
             ways: vec![Way::Processes],
             runs: 0,
             steps: Steps::default(),
         });
-        jobs.push(Job { link, part: 0..0, work: Work::Objects(system) });
+        let work = Work::Objects { name, program, offer: Box::new(offer) };
+        jobs.push(Job { link, part: 0..0, work });
     }
     Ok(jobs)
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use ipc_conformance::objects::{self, Subject};
 use ipc_conformance::replay::Replay;
 use ipc_conformance::run::{End, Host};
 use ipc_conformance::{catalogue, suite, temporary};
@@ -15,6 +16,9 @@ pub(super) fn replay(file: &Path, run: bool, times: usize) -> anyhow::Result<u8>
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     if ipc_conformance::stepped::Stepped::is_one(&text) {
         return stepped::replay(file, &text, times);
+    }
+    if objects::Replay::is_one(&text) {
+        return replay_objects(file, &text, run);
     }
     let replay = Replay::parse(&text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
     let history =
@@ -75,6 +79,38 @@ fn run_again(replay: &Replay) -> anyhow::Result<u8> {
     }
     super::say!("run again, {}/{}: it fails {failures} times of {AGAIN}", host.name, claim.link);
     Ok(failed.as_ref().map_or(WELL, judge))
+}
+
+/// Judges a program on objects again, and plays it again if asked to.
+fn replay_objects(file: &Path, text: &str, run: bool) -> anyhow::Result<u8> {
+    let failed = |why: String| anyhow::anyhow!("{}: {why}", file.display());
+    let replay = objects::Replay::parse(text).map_err(failed)?;
+    let link = format!("{}/{}", objects::ADAPTER, replay.objects);
+    super::say!("recorded, {link}:");
+    let mut code = judge_objects(&replay.judge().map_err(failed)?);
+    if run {
+        let own = std::env::current_exe()?;
+        let name = replay.objects.as_str();
+        let program = objects::build(&[name], &own).map_err(anyhow::Error::msg)?.remove(0);
+        let offer = objects::offer(name, &program).map_err(anyhow::Error::msg)?;
+        let subject = Subject { name, program: &program, offer: &offer };
+        let played: Vec<_> =
+            (0..AGAIN).map(|_| replay.play(&subject)).collect::<Result<_, _>>().map_err(failed)?;
+        let failures: Vec<_> = played.iter().filter(|found| found.is_some()).collect();
+        super::say!("run again, {link}: it fails {} times of {AGAIN}", failures.len());
+        code = code.max(failures.first().map_or(WELL, |found| judge_objects(found)));
+    }
+    Ok(code)
+}
+
+fn judge_objects(found: &Option<(String, String)>) -> u8 {
+    let Some((why, picture)) = found else {
+        super::say!("  pass: the model explains it");
+        return WELL;
+    };
+    super::say!("  {why}");
+    picture.lines().for_each(|line| super::say!("    {line}"));
+    FAILS
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

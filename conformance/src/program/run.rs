@@ -101,7 +101,8 @@ fn catch_interrupt() -> anyhow::Result<()> {
     caught.clone().map_err(|e| anyhow::anyhow!("cannot catch Ctrl-C: {e}"))
 }
 
-fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviation>> {
+/// The known deviations of this file, or of the project's.
+pub(super) fn read_deviations(file: Option<&Path>) -> anyhow::Result<Vec<deviation::Deviation>> {
     // They are the project's; without it there are none.
     let own = catalogue::workspace().ok().map(|p| p.join("conformance/deviations.toml"));
     let Some(file) = file.or(own.as_deref()) else { return Ok(Vec::new()) };
@@ -210,11 +211,11 @@ fn run_job(
     let progress = |runs: u64| bar.inc(runs);
     let (program, claim, decided, kept) = match job.work {
         Work::Link { program, claim, decided, kept } => (program, claim, *decided, kept),
-        Work::Objects(system) => {
-            let program = std::env::current_exe().map_err(|e| e.to_string())?;
+        Work::Objects { name, program, offer } => {
+            let subject = objects::Subject { name, program: &program, offer: &offer };
             let programs = (plan.seed, job.part);
-            let result = objects::decide(&program, system, programs, asked, &progress)?;
-            return Ok(Done { result, files: BTreeMap::new() });
+            let (result, files) = objects::decide(&subject, programs, asked, &progress)?;
+            return Ok(Done { result, files });
         }
     };
     let mut host = Host::start(&program, folder)?;

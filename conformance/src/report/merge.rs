@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cell, CellVerdict, Report, ReportLink};
 use crate::campaign::{self, Campaign, ShardError};
+use crate::objects;
 
 /// Why two reports cannot be joined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +49,7 @@ pub enum MergeError {
 
 /// Adds `other` to `report`. Of two cells about the same link and rule, the worse one stays; a
 /// cell that was not asked for, or whose rule no run needed, gives way to one that says something.
+/// A property of objects holds once the steps that show it were seen, each by whichever report.
 ///
 /// # Errors
 /// Why the two do not belong together; `report` is unchanged then.
@@ -75,6 +77,7 @@ pub fn merge(report: &mut Report, other: &Report) -> Result<(), MergeError> {
             None => report.cells.push(cell.clone()),
         }
     }
+    judge_properties(report);
     report.level = both(&report.level, &other.level);
     if report.seed != other.seed {
         // The format has one seed; what else there was is kept where people can read it.
@@ -89,6 +92,25 @@ pub fn merge(report: &mut Report, other: &Report) -> Result<(), MergeError> {
     report.shards.extend(other.shards.iter().cloned());
     report.sort();
     Ok(())
+}
+
+/// Judges properties of objects by all that was seen: no single report may have seen it all.
+fn judge_properties(report: &mut Report) {
+    for cell in &mut report.cells {
+        let steps = objects::shown_by(&cell.rule);
+        let open = cell.verdict == CellVerdict::Inconclusive && !cell.not_asked();
+        let link = report.links.iter().find(|l| l.name == cell.link && l.profile.is_none());
+        let (false, true, Some(link)) = (steps.is_empty(), open, link) else { continue };
+        // What a report saw broken made the property fail there.
+        let seen: Option<Vec<u32>> =
+            steps.iter().map(|step| link.steps.fired.get(*step).copied()).collect();
+        if let Some(least) = seen.and_then(|runs| runs.into_iter().min()) {
+            let plain = objects::shown(steps);
+            let verdict = CellVerdict::Pass;
+            *cell =
+                Cell { evidence: least, ..Cell::plain(&cell.link, &cell.rule, verdict, &plain) };
+        }
+    }
 }
 
 fn compatible(report: &Report, other: &Report) -> Result<(), MergeError> {
@@ -163,7 +185,7 @@ fn join(mine: &mut Cell, other: &Cell) {
     }
     mine.evidence = evidence;
     mine.observed = observed.into_iter().collect();
-    if mine.verdict == CellVerdict::Pass {
+    if mine.verdict == CellVerdict::Pass && objects::shown_by(&mine.rule).is_empty() {
         mine.why = format!("needed and kept in {evidence} runs");
     }
 }
@@ -171,4 +193,61 @@ fn join(mine: &mut Cell, other: &Cell) {
 /// Both, if they differ. Joined values may be joined again.
 fn both(a: &str, b: &str) -> String {
     if a.split(", ").any(|part| part == b) { a.into() } else { format!("{a}, {b}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROPERTY: &str = "region.content.persists";
+
+    /// What a shard says that saw these steps.
+    fn shard(seen: &[&str]) -> Report {
+        let fired = seen.iter().map(|step| ((*step).to_owned(), 3)).collect();
+        let steps = crate::report::Steps { fired, ..Default::default() };
+        let link = ReportLink {
+            name: "objects/posix-shm".into(),
+            version: "6".into(),
+            profile: None,
+            claims: BTreeMap::new(),
+            documented: Vec::new(),
+            ways: Vec::new(),
+            runs: 3,
+            steps,
+        };
+        let why = crate::NOT_NEEDED;
+        let cell = Cell::plain(&link.name, PROPERTY, CellVerdict::Inconclusive, why);
+        Report {
+            format: Report::FORMAT.into(),
+            suite: String::new(),
+            seed: 1,
+            level: "quick".into(),
+            environment: BTreeMap::new(),
+            shards: Vec::new(),
+            links: vec![link],
+            rules: Vec::new(),
+            cells: vec![cell],
+        }
+    }
+
+    #[test]
+    fn a_property_holds_once_all_shards_together_have_seen_what_shows_it() {
+        let [read, exit, attach] = objects::shown_by(PROPERTY) else { panic!("three steps") };
+        let mut joined = shard(&[read, attach]);
+        merge(&mut joined, &shard(&[read])).unwrap();
+        assert_eq!(joined.cells[0].verdict, CellVerdict::Inconclusive, "nobody saw an exit");
+        merge(&mut joined, &shard(&[exit])).unwrap();
+        assert_eq!(joined.cells[0].verdict, CellVerdict::Pass);
+        assert_eq!(joined.cells[0].evidence, 3);
+        assert!(joined.cells[0].why.contains(exit), "{}", joined.cells[0].why);
+    }
+
+    #[test]
+    fn a_property_that_one_shard_saw_broken_stays_so() {
+        let mut joined = shard(objects::shown_by(PROPERTY));
+        let mut other = shard(&[]);
+        other.cells[0].verdict = CellVerdict::Fail;
+        merge(&mut joined, &other).unwrap();
+        assert_eq!(joined.cells[0].verdict, CellVerdict::Fail);
+    }
 }

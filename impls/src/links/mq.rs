@@ -137,7 +137,9 @@ impl Queue {
             Ok(queue) => Ok(Queue { queue: sys::mq_owned(queue), capacity, longest }),
             Err(Errno::EEXIST) => Err(CreateError::Exists(name)),
             Err(Errno::EINVAL) => Err(limit),
-            Err(Errno::EMFILE | Errno::ENOMEM) => Err(CreateError::UserLimit),
+            // The kernel has one word for two limits.
+            Err(Errno::EMFILE) if sys::has_descriptor_left() => Err(CreateError::UserLimit),
+            Err(Errno::ENOMEM) => Err(CreateError::UserLimit),
             Err(Errno::ENOSPC) => Err(CreateError::TooMany),
             Err(Errno::EACCES) => Err(CreateError::Denied(name)),
             Err(errno) => Err(Fault { call: "mq_open", errno }.into()),

@@ -156,7 +156,10 @@ impl Fifo {
         let name = path.display().to_string();
         nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)
             .map_err(|errno| LinkError::of("mkfifo", &name, errno))?;
-        Fifo::open(path, options)
+        Fifo::open(path, options).inspect_err(|_| {
+            // It is ours and not as it should be. That it could not be made is what to report.
+            let _ = unlink(path);
+        })
     }
 
     /// Opens the FIFO at a path. The kernel forgets how much a FIFO holds when nobody has it open,

@@ -5,7 +5,7 @@
 //! come the atomics that the ends share, then the slots.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -204,24 +204,26 @@ impl Kind {
 impl Object {
     pub(crate) fn create<C: Control>(name: &str, shape: Shape) -> Result<Object, CreateError> {
         let name = Name::new(name)?;
-        let file = match sys::shm_open(name.as_c(), Opening::Exclusive) {
-            Ok(file) => file,
-            Err(Errno::EEXIST) => return Err(CreateError::Exists(name)),
-            Err(Errno::EACCES | Errno::EPERM) => return Err(CreateError::Denied(name)),
-            Err(errno) => return Err(Fault { call: "shm_open", errno }.into()),
+        let file = loop {
+            let file = match sys::shm_open(name.as_c(), Opening::Exclusive) {
+                Ok(file) => file,
+                Err(Errno::EEXIST) => return Err(CreateError::Exists(name)),
+                Err(Errno::EACCES | Errno::EPERM) => return Err(CreateError::Denied(name)),
+                Err(errno) => return Err(Fault { call: "shm_open", errno }.into()),
+            };
+            lock_making(&file)?;
+            // Whoever came between our two steps may have failed, and taken the name away.
+            if is_named(&file)? {
+                break file;
+            }
         };
-        lock_making(&file)?;
         if length(&file)? > 0 {
             // Somebody who opens or creates came between our two steps. The name is theirs.
             return Err(CreateError::Exists(name));
         }
-        let object = Object::finish::<C>(file, shape).inspect_err(|_| {
-            // The name is ours, and nothing is behind it. If it cannot be removed, the first
-            // error is still the one to report.
-            let _ = sys::shm_unlink(name.as_c());
-        })?;
-        sys::unlock_byte(&object.file, MAKING).map_err(Fault::of("fcntl"))?;
-        Ok(object)
+        Object::finish::<C>(&file, shape).inspect_err(|_| forget(&name))?;
+        sys::unlock_byte(&file, MAKING).map_err(Fault::of("fcntl"))?;
+        Ok(Object { file, shape })
     }
 
     pub(crate) fn anonymous<C: Control>(shape: Shape) -> Result<Object, CreateError> {
@@ -278,22 +280,33 @@ impl Object {
         shape: Shape,
     ) -> Result<Object, OpenOrCreateError> {
         let name = Name::new(name).map_err(OpenError::Name)?;
-        let file = match sys::shm_open(name.as_c(), Opening::Either) {
-            Ok(file) => file,
-            Err(Errno::EACCES | Errno::EPERM) => return Err(OpenError::Denied(name).into()),
-            Err(errno) => return Err(OpenError::System(Fault { call: "shm_open", errno }).into()),
+        let file = loop {
+            let file = match sys::shm_open(name.as_c(), Opening::Either) {
+                Ok(file) => file,
+                Err(Errno::EACCES | Errno::EPERM) => return Err(OpenError::Denied(name).into()),
+                Err(errno) => {
+                    return Err(OpenError::System(Fault { call: "shm_open", errno }).into());
+                }
+            };
+            lock_making(&file).map_err(OpenError::System)?;
+            // Whoever was at it may have failed, and taken the name away.
+            if is_named(&file).map_err(OpenError::System)? {
+                break file;
+            }
         };
-        lock_making(&file).map_err(OpenError::System)?;
-        let object = match Object::from_file::<C>(&file, shape.kind, &name.to_string()) {
-            Ok(shape) => Object { file, shape },
+        let shape = match Object::from_file::<C>(&file, shape.kind, &name.to_string()) {
+            Ok(found) => found,
             // The lock is ours, so whoever was at it is dead, or has yet to come and will find
             // our link.
-            Err(OpenError::Unfinished(_)) => Object::finish::<C>(file, shape)?,
+            Err(OpenError::Unfinished(_)) => {
+                Object::finish::<C>(&file, shape).inspect_err(|_| forget(&name))?;
+                shape
+            }
             Err(error) => return Err(error.into()),
         };
-        let unlocked = sys::unlock_byte(&object.file, MAKING);
+        let unlocked = sys::unlock_byte(&file, MAKING);
         unlocked.map_err(|errno| OpenError::System(Fault { call: "fcntl", errno }))?;
-        Ok(object)
+        Ok(Object { file, shape })
     }
 
     pub(crate) fn unlink(name: &str) -> Result<(), UnlinkError> {
@@ -320,15 +333,14 @@ impl Object {
         Ok(Object { file, shape })
     }
 
-    fn finish<C>(file: File, shape: Shape) -> Result<Object, CreateError> {
+    fn finish<C>(file: &File, shape: Shape) -> Result<(), CreateError> {
         let bytes = shape.bytes::<C>().ok_or_else(|| too_large(&shape))?;
         let reserved = shape.reserved::<C>(bytes);
-        sys::allocate(&file, reserved).map_err(|errno| no_room(errno, reserved))?;
+        sys::allocate(file, reserved).map_err(|errno| no_room(errno, reserved))?;
         if reserved < bytes {
-            sys::lengthen(&file, bytes).map_err(Fault::of("ftruncate"))?;
+            sys::lengthen(file, bytes).map_err(Fault::of("ftruncate"))?;
         }
-        write_header(&file, &shape)?;
-        Ok(Object { file, shape })
+        Ok(write_header(file, &shape)?)
     }
 
     fn from_file<C>(file: &File, kind: Kind, name: &str) -> Result<Shape, OpenError> {
@@ -395,6 +407,18 @@ fn lock_making(file: &File) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Takes the name away from an object that could not be finished, by whoever has the lock for making
+/// it. If it cannot be removed, the first error is still the one to report.
+fn forget(name: &Name) {
+    let _ = sys::shm_unlink(name.as_c());
+}
+
+/// Whether the object has a name.
+fn is_named(file: &File) -> Result<bool, Fault> {
+    let metadata = file.metadata();
+    Ok(metadata.map_err(|error| Fault { call: "fstat", errno: sys::errno(&error) })?.nlink() > 0)
+}
+
 /// Gives a process that is between two system calls time to make the next.
 fn pause() {
     std::thread::sleep(Duration::from_millis(1));
@@ -407,7 +431,7 @@ fn write_header(file: &File, shape: &Shape) -> Result<(), Fault> {
 
 fn no_room(errno: Errno, bytes: u64) -> CreateError {
     match errno {
-        Errno::ENOSPC | Errno::EFBIG | Errno::ENOMEM => CreateError::NoRoom { bytes },
+        Errno::ENOSPC | Errno::ENOMEM => CreateError::NoRoom { bytes },
         errno => Fault { call: "posix_fallocate", errno }.into(),
     }
 }

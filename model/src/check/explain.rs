@@ -92,11 +92,17 @@ fn part(history: &History, keep: &FxHashSet<u32>, quiescent: bool) -> History {
         .collect();
     let belongs = |(i, o): &(usize, &Operation)| {
         keep.contains(&(*i as u32))
+            || closes(o)
             || message(o).is_some_and(|m| touched.contains(&(m.sender, m.sequence)))
     };
     let operations: Vec<Operation> =
         history.operations.iter().enumerate().filter(belongs).map(|(_, o)| *o).collect();
     with(history, operations, quiescent)
+}
+
+/// Whether the call gives up an end: who was told so would be wrong without it.
+fn closes(o: &Operation) -> bool {
+    matches!(o.op, Op::Close { .. })
 }
 
 /// The same execution, as if only these calls had been made.
@@ -139,7 +145,7 @@ fn recent(spec: &Spec, before: &History, timing: Timing, budget: Budget) -> Opti
             operations[..size].iter().filter_map(message).map(|m| (m.sender, m.sequence)).collect();
         let belongs = |(i, o): &(usize, &Operation)| {
             let touches = message(o).is_some_and(|m| touched.contains(&(m.sender, m.sequence)));
-            touches || (*i < size && message(o).is_none())
+            touches || closes(o) || (*i < size && message(o).is_none())
         };
         let some: Vec<Operation> =
             operations.iter().enumerate().filter(belongs).map(|(_, o)| *o).collect();

@@ -2,10 +2,11 @@
 //!
 //! [`monitor_for`] chooses by what the link claims. A monitor either decides exactly or says that
 //! it does not know; it never ignores a call that it does not understand. What no monitor covers
-//! (closing, killed processes whose death is reported to the last peer, calls that were seen
-//! asleep, direct addressing) is left to the search over the model.
+//! (killed processes whose death is reported to the last peer, calls that were seen asleep, direct
+//! addressing) is left to the search over the model.
 
 mod bounded;
+mod closing;
 mod coverage;
 mod fifo;
 mod fired;

@@ -4,6 +4,7 @@
 //! model of this crate; and the plainest one, all orders played on a list, so that model and monitor cannot share a mistake
 //! about what a queue is. `IPC_EXHAUSTIVE=1` raises the bounds by one call.
 
+mod closing;
 mod enumerate;
 mod generate;
 mod messages;

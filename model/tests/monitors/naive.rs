@@ -1,13 +1,17 @@
 //! The plainest decision there is: every order of the calls that their times allow, played on a
 //! plain list. No memory, no cleverness, nothing shared with what it judges.
 
-use ipc_model::{Capacity, History, Mode, Op, Operation, Order, Profile, Refusal, Ret};
+use ipc_model::{
+    Capacity, Ends, History, Mode, Notice, Op, Operation, Order, Process, Profile, Refusal, Ret,
+};
 
 struct Game<'a> {
     profile: &'a Profile,
     calls: Vec<(&'a Operation, u64)>,
     played: Vec<bool>,
     inside: Vec<ipc_model::Message>,
+    ends: Ends,
+    closed: Vec<Process>,
 }
 
 /// Whether some order of the calls explains the history. Each event has a time of its own, and
@@ -22,7 +26,8 @@ pub(crate) fn explains(profile: &Profile, history: &History) -> bool {
         .map(|o| (o, o.ret.map_or_else(|| killed(o), |(t, _)| t)))
         .collect();
     let played = vec![false; calls.len()];
-    let mut game = Game { profile, calls, played, inside: Vec::new() };
+    let (inside, closed, ends) = (Vec::new(), Vec::new(), history.links[0]);
+    let mut game = Game { profile, calls, played, inside, ends, closed };
     game.play(0)
 }
 
@@ -47,9 +52,11 @@ impl Game<'_> {
             if at > until || at > limit {
                 continue;
             }
-            let before = self.inside.clone();
+            let before = (self.inside.clone(), self.closed.clone());
             self.played[i] = true;
-            let others = if self.profile.capacity == Capacity::Zero {
+            let others = if let Some(happens) = self.at_an_end(o) {
+                if happens { vec![(None, at)] } else { vec![] }
+            } else if self.profile.capacity == Capacity::Zero {
                 self.meets(i, at, limit)
             } else if self.takes_effect(o) {
                 vec![(None, at)]
@@ -68,9 +75,32 @@ impl Game<'_> {
                 }
             }
             self.played[i] = false;
-            self.inside = before;
+            (self.inside, self.closed) = before;
         }
         false
+    }
+
+    /// Whether the call can take effect now, for all that closed ends have to say about it; `None`
+    /// if it is for what is inside to say.
+    fn at_an_end(&mut self, o: &Operation) -> Option<bool> {
+        let gone = |holders: ipc_model::ProcessSet, notice| {
+            notice == Notice::Reported && holders.iter().all(|p| self.closed.contains(&p))
+        };
+        let no_sender = gone(self.ends.senders, self.profile.sender_closed);
+        let no_receiver = gone(self.ends.receivers, self.profile.receiver_closed);
+        match (o.op, o.ret.map(|(_, ret)| ret)) {
+            (Op::Close { .. }, _) => {
+                self.closed.push(o.process);
+                Some(true)
+            }
+            (Op::Send { .. }, Some(Ret::Refused(Refusal::Closed))) => Some(no_receiver),
+            (Op::Send { .. }, _) => no_receiver.then_some(false),
+            (Op::Receive { .. }, Some(Ret::Refused(Refusal::Closed))) => {
+                Some(no_sender && self.inside.is_empty())
+            }
+            (Op::Receive { .. }, Some(Ret::Refused(_))) => no_sender.then_some(false),
+            (Op::Receive { .. }, _) => None,
+        }
     }
 
     fn takes_effect(&mut self, o: &Operation) -> bool {

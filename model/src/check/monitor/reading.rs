@@ -5,11 +5,12 @@
 //! is what makes this step linear.
 
 use super::Violation;
+use super::closing::{Closing, Told};
 use super::names::Names;
 use super::windows::{Flow, Lane, Moment, NEVER, NONE, Outside, PENDING, Unreadable, Window, sent};
 use crate::check::pattern::Shape;
 use crate::history::{Calls, Operation, Timing};
-use crate::op::{Message, Mode, Op, Refusal, Ret};
+use crate::op::{Message, Mode, Op, Process, Refusal, Ret};
 use crate::profile::{Addressing, Capacity, Notice, Profile};
 use crate::state::ProcessSet;
 
@@ -70,8 +71,7 @@ struct Reader<'a> {
     drafts: Vec<Draft>,
     tracks: Vec<Track>,
     lanes: Vec<Lane>,
-    /// The first call that was told `closed`.
-    closed: Option<u32>,
+    closing: Closing,
     senders: Vec<ProcessSet>,
     receivers: Vec<ProcessSet>,
 }
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
             drafts: Vec::with_capacity(calls.len() / 2 + 1),
             tracks: vec![track; ProcessSet::LIMIT as usize],
             lanes: Vec::new(),
-            closed: None,
+            closing: Closing::default(),
             senders: calls.links.iter().map(|e| e.senders).collect(),
             receivers: calls.links.iter().map(|e| e.receivers).collect(),
         };
@@ -135,12 +135,11 @@ impl<'a> Reader<'a> {
             });
             order.into_iter().try_for_each(|i| self.take(i, &calls.operation(i)))?;
         }
-        self.ends()?;
-        if let Some(index) = self.closed {
-            return Err(no_such_answer(index, &self.calls.operation(index)).into());
-        }
+        let gone = self.ends()?;
         self.finish()?;
-        Ok(self.lanes)
+        let Self { profile, calls, closing, mut lanes, .. } = self;
+        closing.apply(profile, calls, &gone, &mut lanes)?;
+        Ok(lanes)
     }
 
     fn lane(&mut self, link: u8) -> &mut Lane {
@@ -185,8 +184,18 @@ impl<'a> Reader<'a> {
             return Err("a killed process goes on".into());
         }
         let window = Window { from, to };
+        if self.closing.has_closed(o.op.link(), o.process) {
+            return Err("a call after the process has closed its end".into());
+        }
         match o.op {
-            Op::Close { .. } => Err("closing".into()),
+            Op::Close { link } => {
+                if !matches!(o.ret, None | Some((_, Ret::Done))) {
+                    return Err(no_such_answer(index, o).into());
+                }
+                self.lane(link);
+                self.closing.closes(link, o.process, Moment { window, operation: index });
+                Ok(())
+            }
             Op::Send { link, to, message, mode } => {
                 if to.is_some() || !self.profile.send.offers(mode) {
                     return Err("a way to send that the link does not offer".into());
@@ -226,7 +235,11 @@ impl<'a> Reader<'a> {
                 self.lane(link).fulls.push(Moment { window, operation: index });
                 Fate::Refused
             }
-            Some((_, ret)) => return self.no_such_answer(index, o, ret),
+            Some((_, Ret::Refused(Refusal::Closed))) => {
+                self.closing.told(link, Told::Sender, Moment { window, operation: index });
+                Fate::Refused
+            }
+            Some(_) => return Err(no_such_answer(index, o).into()),
         };
         let place = self.draft(message, link);
         let draft = &mut self.drafts[place];
@@ -273,7 +286,11 @@ impl<'a> Reader<'a> {
                 self.lane(link).empties.push(Moment { window, operation: index });
                 return Ok(());
             }
-            Some((_, ret)) => return self.no_such_answer(index, o, ret),
+            Some((_, Ret::Refused(Refusal::Closed))) => {
+                self.closing.told(link, Told::Receiver, Moment { window, operation: index });
+                return Ok(());
+            }
+            Some(_) => return Err(no_such_answer(index, o).into()),
             None if self.calls.quiescent && !killed => {
                 self.lane(link).stuck.push(index);
                 return Ok(());
@@ -364,15 +381,6 @@ impl<'a> Reader<'a> {
         Ok(Window { from, ..window })
     }
 
-    /// What only a link without holders of one end may be told waits until the holders are known.
-    fn no_such_answer(&mut self, index: u32, o: &Operation, ret: Ret) -> Result<(), Unreadable> {
-        if ret == Ret::Refused(Refusal::Closed) {
-            self.closed.get_or_insert(index);
-            return Ok(());
-        }
-        Err(no_such_answer(index, o).into())
-    }
-
     /// Whoever uses an end of a link that the history does not list holds it.
     fn hold(&mut self, link: u8, o: &Operation, sends: bool) {
         // From now on there is such a link, whatever came of the call.
@@ -388,31 +396,42 @@ impl<'a> Reader<'a> {
         ends[link].insert(o.process);
     }
 
-    /// Monitors know nothing of `closed`: no link may ever be without holders of an end whose
-    /// loss is reported.
-    fn ends(&self) -> Result<(), Outside> {
+    /// When the last holder of each end gave it up, link by link: the senders', the receivers'.
+    fn ends(&self) -> Result<Vec<[Option<Moment>; 2]>, Outside> {
         let p = self.profile;
         let reported = |n| n == Some(Notice::Reported);
         let released = reported(p.sender_killed) || reported(p.receiver_killed);
-        let lasting = |s: ProcessSet| {
-            s.iter().any(|p| !released || self.tracks[p.0 as usize].killed.is_none())
-        };
-        for link in 0..self.lanes.len() {
-            let get = |ends: &[ProcessSet]| ends.get(link).copied().unwrap_or_default();
-            for (ends, closed, killed) in [
-                (get(&self.senders), p.sender_closed, p.sender_killed),
-                (get(&self.receivers), p.receiver_closed, p.receiver_killed),
-            ] {
-                let open = link >= self.calls.links.len() && self.closed.is_none();
-                if ends.is_empty() && closed == Notice::Reported && !open {
-                    return Err("an end that nobody holds");
-                }
-                if !ends.is_empty() && !lasting(ends) && reported(killed) {
-                    return Err("the last holder of an end is killed");
-                }
+        let killed = |p: Process| self.tracks[p.0 as usize].killed.is_some();
+        let last = |link: usize, ends: &[ProcessSet], closed, by_kill| {
+            let holders = ends.get(link).copied().unwrap_or_default();
+            let told = self.closing.is_told(link);
+            if holders.is_empty() {
+                let open = link >= self.calls.links.len() && !told;
+                let nobody = closed == Notice::Reported && !open;
+                return if nobody { Err("an end that nobody holds") } else { Ok(None) };
             }
-        }
-        Ok(())
+            let closes = |p| self.closing.has_closed(link as u8, p);
+            if holders.iter().any(|p| !(closes(p) || released && killed(p))) {
+                return Ok(None);
+            }
+            match holders.iter().any(|p| !closes(p)) {
+                true if !reported(by_kill) && !holders.iter().any(closes) => Ok(None),
+                true => Err("the last holder of an end is killed"),
+                false if closed == Notice::Silent => Ok(None),
+                false => Ok(self.closing.last(link, holders)),
+            }
+        };
+        (0..self.lanes.len())
+            .map(|link| {
+                let senders = last(link, &self.senders, p.sender_closed, p.sender_killed)?;
+                let receivers = last(link, &self.receivers, p.receiver_closed, p.receiver_killed)?;
+                let waits = !self.lanes[link].stuck.is_empty();
+                match (senders.is_some() || receivers.is_some()) && waits {
+                    true => Err("a call that waits on a link of which an end was given up"),
+                    false => Ok([senders, receivers]),
+                }
+            })
+            .collect()
     }
 
     fn finish(&mut self) -> Result<(), Unreadable> {
@@ -490,7 +509,7 @@ fn in_order(calls: Calls<'_>) -> bool {
     calls.each(follows).is_ok()
 }
 
-fn no_such_answer(index: u32, o: &Operation) -> Violation {
+pub(super) fn no_such_answer(index: u32, o: &Operation) -> Violation {
     let ret = o.ret.map(|(_, r)| r.to_string()).unwrap_or_default();
     let words = format!("no rule lets {} answer {ret} here", o.op);
     Violation::new(Shape::NoSuchAnswer, "", words, [index])
