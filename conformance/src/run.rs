@@ -340,6 +340,9 @@ impl Host {
             look(&holders);
         }
         let stuck = (0..scenario.width() as u16).any(|p| !arena.is_finished(Process(p)));
+        // What a worker that waits is told when its link is taken away, and what it then does, is
+        // no part of the run.
+        let odd = first_odd(arena, &scenario);
         let finished = self.talk.ask(&Request::Finish);
         if stuck {
             // Threads that hang in the link go with their process.
@@ -348,7 +351,7 @@ impl Host {
         match finished {
             Ok(Answer::Finished { mut deaths }) => {
                 deaths.retain(|d| !(course.leave && d.code == Some(0)));
-                self.judge(history, arena, &scenario, &deaths)
+                self.judge(history, odd, &deaths)
             }
             Ok(other) => {
                 self.talk.end();
@@ -359,13 +362,7 @@ impl Host {
     }
 
     /// A worker that died though nobody killed it, or that said something odd, spoils the history.
-    fn judge(
-        &self,
-        history: History,
-        arena: &Arena,
-        scenario: &Scenario,
-        deaths: &[Death],
-    ) -> Execution {
+    fn judge(&self, history: History, odd: Option<(bool, String)>, deaths: &[Death]) -> Execution {
         let killed = |p: Process| history.crashes.iter().any(|(_, k)| *k == p);
         let end = match deaths.iter().find(|d| !killed(d.process)) {
             Some(Death { process, signal: Some(signal), .. }) => {
@@ -376,7 +373,7 @@ impl Host {
                 let words = self.talk.last_words();
                 End::Broken(format!("{process} exited with code {code}; {words}"))
             }
-            None => match first_odd(arena, scenario) {
+            None => match odd {
                 Some((true, why)) => End::Panic(format!("{why}; {}", self.talk.last_words())),
                 Some((false, why)) => End::Broken(format!("{why}; {}", self.talk.last_words())),
                 None => End::AtRest,
