@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What the main job runs: adapters, and the named objects of this system.
+/// What the main job runs: adapters, and the named objects of this system. Crates that share memory
+/// are run where they are asked for.
 pub const DEFAULT: &[&str] = &[
     "std-mpsc",
     "crossbeam-channel",
@@ -13,7 +14,8 @@ pub const DEFAULT: &[&str] = &[
     "seqpacket",
     "posix-mq",
     "own",
-    crate::objects::ADAPTER,
+    "objects/posix-shm",
+    "objects/posix-mq",
 ];
 
 /// What a user names: an adapter and perhaps one of its configurations.
