@@ -2,12 +2,12 @@
 //! one rule for what a call of each kind was told, so this takes no search; only of a message that
 //! was received while the last sender closed it is open whether that drained the link.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::history::Calls;
+use crate::history::{Calls, Operation};
 use crate::op::{Mode, Op, Process, Refusal, Ret};
 use crate::profile::{Capacity, Notice, Profile};
-use crate::rule::{RuleId, RuleSet};
+use crate::rule::RuleId;
 use crate::state::{Ends, ProcessSet};
 use crate::verdict::Coverage;
 
@@ -22,86 +22,108 @@ pub(crate) fn fired(profile: &Profile, calls: Calls<'_>) -> Coverage {
         });
     }
     // One entry for each kind of call and answer, so that names are looked up once.
-    let mut seen = FxHashSet::default();
-    let (mut any, mut every) = (RuleSet::default(), RuleSet::default());
-    let closed = closed(profile, calls);
+    let mut seen: FxHashMap<_, Span> = FxHashMap::default();
+    let mut closes = Vec::new();
     let Ok(()) = calls.each(|_, o| {
-        let Some((_, ret)) = o.ret else { return Ok::<_, std::convert::Infallible>(()) };
-        let met_hasty = match ret {
-            Ret::Received(m) if zero => hasty.contains(&(m.sender, m.sequence)),
+        let met_hasty = match o.ret {
+            Some((_, Ret::Received(m))) if zero => hasty.contains(&(m.sender, m.sequence)),
             _ => false,
         };
-        let refusal = if let Ret::Refused(refusal) = ret { Some(refusal) } else { None };
-        let call = match o.op {
-            Op::Close { .. } => None,
-            op => Some((matches!(op, Op::Send { .. }), op.mode())),
-        };
-        let drains = match ret {
-            Ret::Received(_) => drains(o, &closed),
-            _ => Some(false),
-        };
-        if seen.insert((call, refusal, met_hasty, drains)) {
-            let rule = |drains| {
-                let name = match call {
-                    None => Some("close.returns"),
-                    Some(_) if drains && !zero => Some("receive.closed.drains"),
-                    Some((sends, mode)) => name(profile.capacity, sends, mode, refusal, met_hasty),
-                };
-                name.and_then(RuleId::of)
-            };
-            match drains {
-                Some(drains) => rule(drains).into_iter().for_each(|rule| {
-                    any.insert(rule);
-                    every.insert(rule);
-                }),
-                None => [rule(true), rule(false)]
-                    .into_iter()
-                    .flatten()
-                    .for_each(|rule| any.insert(rule)),
-            }
-        }
-        Ok(())
-    });
-    Coverage { any, every }
-}
-
-/// When the last sender of each link closed, if all did and that is reported: after the first of
-/// the two times, and before the second.
-fn closed(profile: &Profile, calls: Calls<'_>) -> Vec<Option<(u64, u64)>> {
-    if profile.sender_closed == Notice::Silent {
-        return Vec::new();
-    }
-    let ends = calls.ends();
-    let mut all = vec![(ProcessSet::default(), 0, 0); ends.len()];
-    let Ok(()) = calls.each(|_, o| {
-        if let Op::Close { link } = o.op
-            && ends[usize::from(link)].senders.contains(o.process)
-        {
-            let (who, from, to) = &mut all[usize::from(link)];
-            who.insert(o.process);
-            *from = o.call.max(*from);
-            *to = o.ret.map_or(u64::MAX, |(time, _)| time).max(*to);
+        let link = o.op.link();
+        if let Op::Close { .. } = o.op {
+            closes.push((link, o.process, Span::of(o)));
+        } else if let Some((_, ret)) = o.ret {
+            let refusal = if let Ret::Refused(refusal) = ret { Some(refusal) } else { None };
+            let sends = matches!(o.op, Op::Send { .. });
+            let kind = (sends, o.op.mode(), refusal, met_hasty, link);
+            seen.entry(kind).and_modify(|all| all.take_in(Span::of(o))).or_insert(Span::of(o));
         }
         Ok::<_, std::convert::Infallible>(())
     });
-    let whole = |((who, from, to), ends): ((ProcessSet, u64, u64), &Ends)| {
-        (who == ends.senders && !who.is_empty()).then_some((from, to))
+    let closed = closed(profile, calls, &closes);
+    let mut coverage = Coverage::default();
+    let mut fire = |name: Option<&str>, surely: bool| {
+        let Some(rule) = name.and_then(RuleId::of) else { return };
+        coverage.any.insert(rule);
+        if surely {
+            coverage.every.insert(rule);
+        }
     };
-    all.into_iter().zip(&ends).map(whole).collect()
+    if closes.iter().any(|(.., close)| close.last_return != NEVER) {
+        fire(Some("close.returns"), true);
+    }
+    for ((sends, mode, refusal, met_hasty, link), all) in seen {
+        let name = name(profile.capacity, sends, mode, refusal, met_hasty);
+        let takes = !sends && refusal.is_none() && !zero;
+        match closed.get(usize::from(link)).copied().flatten().filter(|_| takes) {
+            None => fire(name, true),
+            // The last sender closed after its last call and before the last return: a message that
+            // was received meanwhile may have come out before or after.
+            Some(last) => {
+                if all.first_call < last.last_return {
+                    fire(name, all.first_return <= last.last_call);
+                }
+                if all.last_return > last.last_call {
+                    fire(Some("receive.closed.drains"), all.last_call >= last.last_return);
+                }
+            }
+        }
+    }
+    coverage
 }
 
-/// Whether a receive that got a message found the last sender gone; `None` if that is open.
-fn drains(o: &crate::Operation, closed: &[Option<(u64, u64)>]) -> Option<bool> {
-    let Some(&Some((from, to))) = closed.get(usize::from(o.op.link())) else { return Some(false) };
-    match o.ret {
-        Some((returned, _)) if returned <= from => Some(false),
-        _ if o.call >= to => Some(true),
-        _ => None,
+/// No call of the history is so late.
+const NEVER: u64 = u64::MAX;
+
+/// When calls began and returned.
+#[derive(Clone, Copy)]
+struct Span {
+    first_call: u64,
+    last_call: u64,
+    first_return: u64,
+    last_return: u64,
+}
+
+impl Span {
+    fn of(o: &Operation) -> Self {
+        let returned = o.ret.map_or(NEVER, |(time, _)| time);
+        let (first_call, last_call) = (o.call, o.call);
+        Self { first_call, last_call, first_return: returned, last_return: returned }
+    }
+
+    fn take_in(&mut self, other: Self) {
+        self.first_call = self.first_call.min(other.first_call);
+        self.last_call = self.last_call.max(other.last_call);
+        self.first_return = self.first_return.min(other.first_return);
+        self.last_return = self.last_return.max(other.last_return);
     }
 }
 
+/// The closes of all senders of each link, if all closed and that is reported.
+fn closed(
+    profile: &Profile,
+    calls: Calls<'_>,
+    closes: &[(u8, Process, Span)],
+) -> Vec<Option<Span>> {
+    if closes.is_empty() || profile.sender_closed == Notice::Silent {
+        return Vec::new();
+    }
+    let of_link = |(link, ends): (usize, Ends)| {
+        let theirs = closes
+            .iter()
+            .filter(|(of, process, _)| usize::from(*of) == link && ends.senders.contains(*process));
+        let (mut who, mut all) = (ProcessSet::default(), None::<Span>);
+        for &(_, process, close) in theirs {
+            who.insert(process);
+            all.get_or_insert(close).take_in(close);
+        }
+        all.filter(|_| who == ends.senders)
+    };
+    calls.ends().into_iter().enumerate().map(of_link).collect()
+}
+
 /// The message of a send that did not wait, yet met its receiver.
-fn hasty_send(o: &crate::Operation) -> Option<(Process, u32)> {
+fn hasty_send(o: &Operation) -> Option<(Process, u32)> {
     let met = matches!(o.ret, Some((_, Ret::Done))) && o.op.mode() == Mode::Nonblocking;
     o.op.message().filter(|_| met).map(|m| (m.sender, m.sequence))
 }
