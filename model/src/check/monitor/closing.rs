@@ -16,42 +16,59 @@
 
 use super::Violation;
 use super::reading::no_such_answer;
-use super::windows::{Lane, Moment, Unreadable};
+use super::windows::{Lane, Moment, Outside, Unreadable};
 use crate::check::pattern::Shape;
 use crate::history::Calls;
 use crate::op::Process;
-use crate::profile::{Capacity, Profile};
-use crate::state::ProcessSet;
+use crate::profile::{Capacity, Notice, Profile};
+use crate::state::{Ends, ProcessSet};
 
-/// Whom an answer `closed` was told.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
-    Sender,
-    Receiver,
+/// The two ends of a link.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Senders,
+    Receivers,
 }
 
-/// What a history tells of closing.
-#[derive(Default)]
+/// Who holds which end, and what a history tells of closing.
 pub(super) struct Closing {
+    /// How many links the history lists the holders of.
+    listed: usize,
     links: Vec<OfLink>,
 }
 
 #[derive(Default)]
 struct OfLink {
+    /// Of the senders' end, then of the receivers'.
+    holders: [ProcessSet; 2],
     closed: ProcessSet,
     closes: Vec<(Process, Moment)>,
-    /// The calls that were told `closed`.
-    senders: Vec<Moment>,
-    receivers: Vec<Moment>,
+    /// The calls that were told `closed`: by senders, then by receivers.
+    told: [Vec<Moment>; 2],
 }
 
 impl Closing {
+    pub(super) fn new(listed: &[Ends]) -> Self {
+        let of = |ends: &Ends| {
+            let holders = [ends.senders, ends.receivers];
+            OfLink { holders, ..OfLink::default() }
+        };
+        Self { listed: listed.len(), links: listed.iter().map(of).collect() }
+    }
+
     fn link(&mut self, link: u8) -> &mut OfLink {
         let link = usize::from(link);
         if self.links.len() <= link {
             self.links.resize_with(link + 1, OfLink::default);
         }
         &mut self.links[link]
+    }
+
+    /// Whoever uses an end of a link that the history does not list holds it.
+    pub(super) fn holds(&mut self, link: u8, end: End, process: Process) {
+        if usize::from(link) >= self.listed {
+            self.link(link).holders[end as usize].insert(process);
+        }
     }
 
     pub(super) fn has_closed(&self, link: u8, process: Process) -> bool {
@@ -65,32 +82,50 @@ impl Closing {
         of.closes.push((process, close));
     }
 
-    /// A call was told `closed`.
-    pub(super) fn told(&mut self, link: u8, whom: Told, call: Moment) {
-        let of = self.link(link);
-        match whom {
-            Told::Sender => of.senders.push(call),
-            Told::Receiver => of.receivers.push(call),
-        }
+    /// A call at this end was told `closed`.
+    pub(super) fn told(&mut self, link: u8, end: End, call: Moment) {
+        self.link(link).told[end as usize].push(call);
     }
 
-    /// Whether the history tells of closing on this link.
-    pub(super) fn is_told(&self, link: usize) -> bool {
-        let told = |of: &OfLink| {
-            !(of.closes.is_empty() && of.senders.is_empty() && of.receivers.is_empty())
+    /// When the last holder of each end gave it up, link by link: the senders', the receivers'.
+    pub(super) fn gone(
+        &self,
+        profile: &Profile,
+        lanes: &[Lane],
+        killed: impl Fn(Process) -> bool,
+    ) -> Result<Vec<[Option<Moment>; 2]>, Outside> {
+        let p = profile;
+        let reported = |n| n == Some(Notice::Reported);
+        let released = reported(p.sender_killed) || reported(p.receiver_killed);
+        let nobody = OfLink::default();
+        let last = |link: usize, end: End, closed, by_kill| {
+            let of = self.links.get(link).unwrap_or(&nobody);
+            let holders = of.holders[end as usize];
+            if holders.is_empty() {
+                let open = link >= self.listed && !of.is_told();
+                let nobody = closed == Notice::Reported && !open;
+                return if nobody { Err("an end that nobody holds") } else { Ok(None) };
+            }
+            let closes = |p| of.closed.contains(p);
+            if holders.iter().any(|p| !(closes(p) || released && killed(p))) {
+                return Ok(None);
+            }
+            match holders.iter().any(|p| !closes(p)) {
+                true if !reported(by_kill) && !holders.iter().any(closes) => Ok(None),
+                true => Err("the last holder of an end is killed"),
+                false if closed == Notice::Silent => Ok(None),
+                false => Ok(of.last(holders)),
+            }
         };
-        self.links.get(link).is_some_and(told)
-    }
-
-    /// When the last of these closed, all of whom did: after the last call of close, of which it
-    /// is the operation, and before the last return.
-    pub(super) fn last(&self, link: usize, holders: ProcessSet) -> Option<Moment> {
-        let closes = &self.links.get(link)?.closes;
-        let theirs = || closes.iter().filter(|(p, _)| holders.contains(*p)).map(|(_, close)| close);
-        let to = theirs().map(|close| close.window.to).max()?;
-        let mut last = *theirs().max_by_key(|close| close.window.from)?;
-        last.window.to = to;
-        Some(last)
+        let of_lane = |(link, lane): (usize, &Lane)| {
+            let senders = last(link, End::Senders, p.sender_closed, p.sender_killed)?;
+            let receivers = last(link, End::Receivers, p.receiver_closed, p.receiver_killed)?;
+            match (senders.is_some() || receivers.is_some()) && !lane.stuck.is_empty() {
+                true => Err("a call that waits on a link of which an end was given up"),
+                false => Ok([senders, receivers]),
+            }
+        };
+        lanes.iter().enumerate().map(of_lane).collect()
     }
 
     /// Puts it into the lanes, of which `gone` says when the last sender, and the last receiver,
@@ -102,13 +137,34 @@ impl Closing {
         gone: &[[Option<Moment>; 2]],
         lanes: &mut [Lane],
     ) -> Result<(), Unreadable> {
-        let told = self.links.into_iter().chain(std::iter::repeat_with(OfLink::default));
-        for ((lane, &[senders, receivers]), of) in lanes.iter_mut().zip(gone).zip(told) {
+        let of = self.links.into_iter().chain(std::iter::repeat_with(OfLink::default));
+        for ((lane, &[senders, receivers]), of) in lanes.iter_mut().zip(gone).zip(of) {
+            let [by_senders, by_receivers] = of.told;
             let buffered = profile.capacity != Capacity::Zero;
-            drained(lane, senders, &of.receivers, buffered, calls)?;
-            unheard(lane, receivers, &of.senders, calls)?;
+            drained(lane, senders, &by_receivers, buffered, calls)?;
+            unheard(lane, receivers, &by_senders, calls)?;
         }
         Ok(())
+    }
+}
+
+impl OfLink {
+    /// Whether the history tells of closing on this link.
+    fn is_told(&self) -> bool {
+        !self.closes.is_empty() || self.told.iter().any(|told| !told.is_empty())
+    }
+
+    /// When the last of these closed, all of whom did: after the last call of close, of which it
+    /// is the operation, and before the last return.
+    fn last(&self, holders: ProcessSet) -> Option<Moment> {
+        let theirs = || {
+            let closes = self.closes.iter().filter(|(p, _)| holders.contains(*p));
+            closes.map(|(_, close)| close)
+        };
+        let to = theirs().map(|close| close.window.to).max()?;
+        let mut last = *theirs().max_by_key(|close| close.window.from)?;
+        last.window.to = to;
+        Some(last)
     }
 }
 

@@ -5,13 +5,13 @@
 //! is what makes this step linear.
 
 use super::Violation;
-use super::closing::{Closing, Told};
+use super::closing::{Closing, End};
 use super::names::Names;
 use super::windows::{Flow, Lane, Moment, NEVER, NONE, Outside, PENDING, Unreadable, Window, sent};
 use crate::check::pattern::Shape;
 use crate::history::{Calls, Operation, Timing};
 use crate::op::{Message, Mode, Op, Process, Refusal, Ret};
-use crate::profile::{Addressing, Capacity, Notice, Profile};
+use crate::profile::{Addressing, Capacity, Profile};
 use crate::state::ProcessSet;
 
 /// The lanes of a history, or why there are none.
@@ -72,8 +72,6 @@ struct Reader<'a> {
     tracks: Vec<Track>,
     lanes: Vec<Lane>,
     closing: Closing,
-    senders: Vec<ProcessSet>,
-    receivers: Vec<ProcessSet>,
 }
 
 impl<'a> Reader<'a> {
@@ -102,9 +100,7 @@ impl<'a> Reader<'a> {
             drafts: Vec::with_capacity(calls.len() / 2 + 1),
             tracks: vec![track; ProcessSet::LIMIT as usize],
             lanes: Vec::new(),
-            closing: Closing::default(),
-            senders: calls.links.iter().map(|e| e.senders).collect(),
-            receivers: calls.links.iter().map(|e| e.receivers).collect(),
+            closing: Closing::new(calls.links),
         };
         for &(time, process) in calls.crashes {
             let key = reader.key(time, CRASH)?;
@@ -135,7 +131,9 @@ impl<'a> Reader<'a> {
             });
             order.into_iter().try_for_each(|i| self.take(i, &calls.operation(i)))?;
         }
-        let gone = self.ends()?;
+        let tracks = &self.tracks;
+        let killed = |p: Process| tracks[usize::from(p.0)].killed.is_some();
+        let gone = self.closing.gone(self.profile, &self.lanes, killed)?;
         self.finish()?;
         let Self { profile, calls, closing, mut lanes, .. } = self;
         closing.apply(profile, calls, &gone, &mut lanes)?;
@@ -223,7 +221,9 @@ impl<'a> Reader<'a> {
         if !self.profile.takes_size(message.size) {
             return Err("a message of a size that the link refuses".into());
         }
-        self.hold(link, o, true);
+        // From now on there is such a link, whatever came of the call.
+        self.lane(link);
+        self.closing.holds(link, End::Senders, o.process);
         let stuck = o.ret.is_none() && self.calls.quiescent && !killed;
         let fate = match o.ret {
             Some((_, Ret::Done)) => Fate::Entered,
@@ -236,7 +236,7 @@ impl<'a> Reader<'a> {
                 Fate::Refused
             }
             Some((_, Ret::Refused(Refusal::Closed))) => {
-                self.closing.told(link, Told::Sender, Moment { window, operation: index });
+                self.closing.told(link, End::Senders, Moment { window, operation: index });
                 Fate::Refused
             }
             Some(_) => return Err(no_such_answer(index, o).into()),
@@ -272,7 +272,8 @@ impl<'a> Reader<'a> {
         window: Window,
         killed: bool,
     ) -> Result<(), Unreadable> {
-        self.hold(link, o, false);
+        self.lane(link);
+        self.closing.holds(link, End::Receivers, o.process);
         let message = match o.ret {
             Some((_, Ret::Received(message))) => message,
             Some((_, Ret::Torn(_))) => {
@@ -287,7 +288,7 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
             Some((_, Ret::Refused(Refusal::Closed))) => {
-                self.closing.told(link, Told::Receiver, Moment { window, operation: index });
+                self.closing.told(link, End::Receivers, Moment { window, operation: index });
                 return Ok(());
             }
             Some(_) => return Err(no_such_answer(index, o).into()),
@@ -379,59 +380,6 @@ impl<'a> Reader<'a> {
             _ => window.from + EXPIRE,
         };
         Ok(Window { from, ..window })
-    }
-
-    /// Whoever uses an end of a link that the history does not list holds it.
-    fn hold(&mut self, link: u8, o: &Operation, sends: bool) {
-        // From now on there is such a link, whatever came of the call.
-        self.lane(link);
-        let link = link as usize;
-        if link < self.calls.links.len() {
-            return;
-        }
-        let ends = if sends { &mut self.senders } else { &mut self.receivers };
-        if ends.len() <= link {
-            ends.resize(link + 1, ProcessSet::default());
-        }
-        ends[link].insert(o.process);
-    }
-
-    /// When the last holder of each end gave it up, link by link: the senders', the receivers'.
-    fn ends(&self) -> Result<Vec<[Option<Moment>; 2]>, Outside> {
-        let p = self.profile;
-        let reported = |n| n == Some(Notice::Reported);
-        let released = reported(p.sender_killed) || reported(p.receiver_killed);
-        let killed = |p: Process| self.tracks[p.0 as usize].killed.is_some();
-        let last = |link: usize, ends: &[ProcessSet], closed, by_kill| {
-            let holders = ends.get(link).copied().unwrap_or_default();
-            let told = self.closing.is_told(link);
-            if holders.is_empty() {
-                let open = link >= self.calls.links.len() && !told;
-                let nobody = closed == Notice::Reported && !open;
-                return if nobody { Err("an end that nobody holds") } else { Ok(None) };
-            }
-            let closes = |p| self.closing.has_closed(link as u8, p);
-            if holders.iter().any(|p| !(closes(p) || released && killed(p))) {
-                return Ok(None);
-            }
-            match holders.iter().any(|p| !closes(p)) {
-                true if !reported(by_kill) && !holders.iter().any(closes) => Ok(None),
-                true => Err("the last holder of an end is killed"),
-                false if closed == Notice::Silent => Ok(None),
-                false => Ok(self.closing.last(link, holders)),
-            }
-        };
-        (0..self.lanes.len())
-            .map(|link| {
-                let senders = last(link, &self.senders, p.sender_closed, p.sender_killed)?;
-                let receivers = last(link, &self.receivers, p.receiver_closed, p.receiver_killed)?;
-                let waits = !self.lanes[link].stuck.is_empty();
-                match (senders.is_some() || receivers.is_some()) && waits {
-                    true => Err("a call that waits on a link of which an end was given up"),
-                    false => Ok([senders, receivers]),
-                }
-            })
-            .collect()
     }
 
     fn finish(&mut self) -> Result<(), Unreadable> {
