@@ -22,6 +22,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// The role of those whom this one exchanges messages with.
+    pub(crate) fn peers(self) -> Role {
+        match self {
+            Role::Sender => Role::Receiver,
+            Role::Receiver => Role::Sender,
+        }
+    }
+
     /// The seats for this role when each role has `each`.
     pub(crate) fn seats(self, each: usize) -> std::ops::Range<usize> {
         let first = match self {

@@ -70,11 +70,7 @@ struct Waiting {
 
 impl Party {
     fn new(role: Role, seat: Seat, size: Size) -> Party {
-        let peers = match role {
-            Role::Sender => Role::Receiver,
-            Role::Receiver => Role::Sender,
-        };
-        Party { role, seat, size, company: Company::new(peers.seats(SEATS)) }
+        Party { role, seat, size, company: Company::new(role.peers().seats(SEATS)) }
     }
 
     /// Does something as the only one. What a holder before us left needs no repair.
@@ -95,10 +91,8 @@ impl Party {
     /// The next slot that is open. With the lock only.
     fn find<M: Memory<Control>>(&self, memory: &M) -> Option<Waiting> {
         let control = memory.control();
-        let (peers, first) = match self.role {
-            Role::Sender => (control.open(Role::Receiver), SEATS),
-            Role::Receiver => (control.open(Role::Sender), 0),
-        };
+        let peers = self.role.peers();
+        let (peers, first) = (control.open(peers), peers.seats(SEATS).start);
         let (mut open, turn) = (peers.load(Relaxed), control.meeting.turn.load(Relaxed));
         while open != 0 {
             // By turns: the first bit from ours on, round the end.
@@ -223,11 +217,7 @@ impl Party {
     fn leave<M: Memory<Control>>(&self, memory: &M) {
         let control = memory.control();
         control.roster.leave(self.seat);
-        let peers = match self.role {
-            Role::Sender => Role::Receiver,
-            Role::Receiver => Role::Sender,
-        };
-        for seat in peers.seats(SEATS) {
+        for seat in self.role.peers().seats(SEATS) {
             control.answered(seat).call();
         }
     }
