@@ -1,6 +1,7 @@
 //! Replay files: a counterexample, with all that is needed to judge it again or to run it again.
 
 use ipc_model::{History, Profile, RuleId, Scenario, read_jsonl, write_jsonl};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::Claim;
@@ -58,12 +59,7 @@ impl Replay {
     /// # Errors
     /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let replay: Self =
-            serde_json::from_str(text).map_err(|e| format!("not a replay file: {e}"))?;
-        if replay.format != Self::FORMAT {
-            return Err(format!("format {:?} is not {:?}", replay.format, Self::FORMAT));
-        }
-        Ok(replay)
+        parse(text, "a replay file", Self::FORMAT, |replay: &Self| &replay.format)
     }
 
     /// The recorded history.
@@ -74,4 +70,24 @@ impl Replay {
         let (_, history) = read_jsonl(&self.history.join("\n")).map_err(|e| e.to_string())?;
         Ok(history)
     }
+}
+
+/// Reads a file that says of itself which format it has.
+pub(crate) fn parse<T: DeserializeOwned>(
+    text: &str,
+    what: &str,
+    expected: &str,
+    format: impl Fn(&T) -> &str,
+) -> Result<T, String> {
+    let file: T = serde_json::from_str(text).map_err(|e| format!("not {what}: {e}"))?;
+    match format(&file) {
+        found if found == expected => Ok(file),
+        found => Err(format!("format {found:?} is not {expected:?}")),
+    }
+}
+
+/// Whether the text says that its format begins so, well formed or not.
+pub(crate) fn claims_format(text: &str, prefix: &str) -> bool {
+    let value: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    value.is_some_and(|v| v["format"].as_str().is_some_and(|f| f.starts_with(prefix)))
 }

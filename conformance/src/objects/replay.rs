@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::link::{as_others, is_of_names};
 use super::tally::{again, recorded};
 use super::{Again, Programs, Subject, System, memory, names};
+use crate::replay;
 
 /// A program on file that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,8 +34,7 @@ impl Replay {
 
     /// Whether the text is such a file, well formed or not.
     pub fn is_one(text: &str) -> bool {
-        let value: Option<serde_json::Value> = serde_json::from_str(text).ok();
-        value.is_some_and(|v| v["format"].as_str().is_some_and(|f| f.starts_with("ipc-replay-obj")))
+        replay::claims_format(text, "ipc-replay-obj")
     }
 
     /// Reads a replay file.
@@ -42,12 +42,7 @@ impl Replay {
     /// # Errors
     /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let replay: Self =
-            serde_json::from_str(text).map_err(|e| format!("not a replay file: {e}"))?;
-        if replay.format != Self::FORMAT {
-            return Err(format!("format {:?} is not {:?}", replay.format, Self::FORMAT));
-        }
-        Ok(replay)
+        replay::parse(text, "a replay file", Self::FORMAT, |replay: &Self| &replay.format)
     }
 
     /// Judges what was recorded; answers the counterexample, and its calls, a line each. `None`:

@@ -15,6 +15,7 @@ use super::tracer::Tracer;
 use super::world::{Ended, Setup, World};
 use super::{Finding, Trouble, narrative};
 use crate::adapter::Place;
+use crate::replay;
 
 /// A counterexample on file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,18 +70,12 @@ impl Stepped {
     /// # Errors
     /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let stepped: Self =
-            serde_json::from_str(text).map_err(|e| format!("not a stepped replay file: {e}"))?;
-        if stepped.format != Self::FORMAT {
-            return Err(format!("format {:?} is not {:?}", stepped.format, Self::FORMAT));
-        }
-        Ok(stepped)
+        replay::parse(text, "a stepped replay file", Self::FORMAT, |stepped: &Self| &stepped.format)
     }
 
     /// Whether a text looks like such a file rather than one of another kind.
     pub fn is_one(text: &str) -> bool {
-        let value: Result<serde_json::Value, _> = serde_json::from_str(text);
-        value.is_ok_and(|v| v["format"].as_str().is_some_and(|f| f.starts_with("ipc-stepped/")))
+        replay::claims_format(text, "ipc-stepped/")
     }
 
     /// Does it again, so many times, in worlds of their own; tells each result.
