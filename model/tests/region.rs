@@ -6,7 +6,7 @@ use ipc_model::machine::{Scenario, Script, User};
 use ipc_model::region::{Access, Creation, Op, Region, Resized};
 
 mod machines;
-use machines::{behaviours, kill_mutants, never_fired, picture, scenario};
+use machines::{behaviours, kill_mutants, never_fired, picture, scenario, table_of_mutants};
 
 const POSIX: Region = Region { page: 4, resized: Resized::Unspecified };
 const CURRENT: Region = Region { page: 4, resized: Resized::Current };
@@ -399,19 +399,6 @@ const SURVIVORS: &[(&str, &str, &str)] = &[
 
 #[test]
 fn every_mutant_is_killed_or_has_a_reason() {
-    let killed = kill_mutants(&scenarios());
-    let mut text = format!("{} mutants\n", killed.mutants);
-    for (scenario, mutants) in &killed.by {
-        text += &format!("{mutants:4} killed first by: {scenario}\n");
-    }
-    for (rule, part) in &killed.survivors {
-        let reason = SURVIVORS.iter().find(|(r, p, _)| r == rule && p == part).map(|s| s.2);
-        text += &format!("survives: {rule}, {part}: {}\n", reason.unwrap_or("NO REASON"));
-    }
+    let text = table_of_mutants(&kill_mutants(&scenarios()), SURVIVORS);
     insta::assert_snapshot!("region_mutants", text);
-    assert!(!text.contains("NO REASON"), "{text}");
-    for (rule, part, _) in SURVIVORS {
-        let survives = killed.survivors.iter().any(|(r, p)| r == rule && p == part);
-        assert!(survives, "{rule}, {part} is killed by now: take its reason out");
-    }
 }

@@ -40,6 +40,25 @@ pub(crate) struct Killed {
     pub(crate) survivors: BTreeSet<(&'static str, String)>,
 }
 
+/// The table of what became of them. `reasons` say why a rule's mutant cannot be told from the rule as
+/// it is meant; whoever survives has one, and nobody else has.
+pub(crate) fn table_of_mutants(killed: &Killed, reasons: &[(&str, &str, &str)]) -> String {
+    let mut text = format!("{} mutants\n", killed.mutants);
+    for (scenario, mutants) in &killed.by {
+        text += &format!("{mutants:4} killed first by: {scenario}\n");
+    }
+    for (rule, part) in &killed.survivors {
+        let reason = reasons.iter().find(|(r, p, _)| r == rule && p == part).map(|s| s.2);
+        text += &format!("survives: {rule}, {part}: {}\n", reason.unwrap_or("NO REASON"));
+    }
+    assert!(!text.contains("NO REASON"), "{text}");
+    for (rule, part, _) in reasons {
+        let survives = killed.survivors.iter().any(|(r, p)| r == rule && p == part);
+        assert!(survives, "{rule}, {part} is killed by now: take its reason out");
+    }
+    text
+}
+
 /// Explores every scenario under every mutant. A mutant is killed by a scenario whose set of
 /// outcomes it changes, or in which it leaves a call without an answer or gives it answers that
 /// exclude one another.
