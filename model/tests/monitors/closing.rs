@@ -8,7 +8,7 @@ use ipc_model::{
     Spec, Verdict, check, write_jsonl,
 };
 
-use crate::generate::Dice;
+use crate::generate::{At, Dice, alone};
 use crate::{fewer, more, naive};
 
 /// What a call comes to, decided when it is made.
@@ -221,14 +221,13 @@ fn ends_whose_closing_nobody_is_told() {
 
 /// What every program does in the end: senders send and close, receivers receive until they are
 /// told so.
-fn until_closed(senders: u16, receivers: u16, each: u32, room: usize, seed: u64) -> History {
-    #[derive(Clone, Copy)]
-    enum At {
-        Idle,
-        Called(usize),
-        Done(usize, Ret),
-        Gone,
-    }
+fn until_closed(
+    senders: u16,
+    receivers: u16,
+    each: u32,
+    room: Option<usize>,
+    seed: u64,
+) -> History {
     let mut dice = Dice(seed);
     let width = senders + receivers;
     let processes = |from, to| (from..to).map(Process).collect();
@@ -238,13 +237,13 @@ fn until_closed(senders: u16, receivers: u16, each: u32, room: usize, seed: u64)
     let mut sent = vec![0; usize::from(senders)];
     let (mut inside, mut open) = (std::collections::VecDeque::new(), senders);
     let mut now = 0;
-    while at.iter().any(|at| !matches!(at, At::Gone)) {
+    while at.iter().any(|at| !matches!(at, At::Dead)) {
         now += 1;
         let p = dice.below(usize::from(width));
         let process = Process(p as u16);
         let mode = Mode::Blocking;
         at[p] = match at[p] {
-            At::Gone => At::Gone,
+            At::Dead => At::Dead,
             At::Idle => {
                 let op = match sent.get_mut(p) {
                     None => Op::Receive { link: 0, from: None, mode },
@@ -264,21 +263,19 @@ fn until_closed(senders: u16, receivers: u16, each: u32, room: usize, seed: u64)
                     open -= 1;
                     At::Done(i, Ret::Done)
                 }
-                Op::Send { message, .. } if inside.len() < room => {
-                    inside.push_back(message);
-                    At::Done(i, Ret::Done)
-                }
-                Op::Receive { .. } if !inside.is_empty() => {
-                    At::Done(i, Ret::Received(inside.pop_front().unwrap()))
-                }
-                Op::Receive { .. } if open == 0 => At::Done(i, Ret::Refused(Refusal::Closed)),
-                _ => At::Called(i),
+                op => match alone(op, &mut inside, room) {
+                    Some(ret) => At::Done(i, ret),
+                    None if op.message().is_none() && open == 0 => {
+                        At::Done(i, Ret::Refused(Refusal::Closed))
+                    }
+                    None => At::Called(i),
+                },
             },
             At::Done(i, ret) => {
                 history.operations[i].ret = Some((now, ret));
                 let over = matches!(ret, Ret::Refused(_))
                     || matches!(history.operations[i].op, Op::Close { .. });
-                if over { At::Gone } else { At::Idle }
+                if over { At::Dead } else { At::Idle }
             }
         };
     }
@@ -287,7 +284,7 @@ fn until_closed(senders: u16, receivers: u16, each: u32, room: usize, seed: u64)
 
 #[test]
 fn a_long_history_that_ends_by_closing_is_decided() {
-    for (capacity, room) in [(Capacity::Unbounded, usize::MAX), (Capacity::Bounded(3), 3)] {
+    for (capacity, room) in [(Capacity::Unbounded, None), (Capacity::Bounded(3), Some(3))] {
         let profile = Profile::mailbox(capacity);
         let mut history = until_closed(4, 4, 5_000, room, 9);
         assert!(history.operations.len() > 40_000);
@@ -326,7 +323,7 @@ fn closed_or_empty_at_the_wrong_time_is_named() {
         assert_eq!(found.rule.rule().id, rule);
     };
     // Without what its receiver was told at last.
-    let mut history = until_closed(2, 1, 200, usize::MAX, 5);
+    let mut history = until_closed(2, 1, 200, None, 5);
     history.operations.retain(|o| !matches!(o.ret, Some((_, Ret::Refused(_)))));
     for o in &mut history.operations {
         o.call += 10;
@@ -340,7 +337,7 @@ fn closed_or_empty_at_the_wrong_time_is_named() {
 
 #[test]
 fn which_rules_fired_in_a_long_history_is_told() {
-    let history = until_closed(2, 1, 200, usize::MAX, 5);
+    let history = until_closed(2, 1, 200, None, 5);
     let Verdict::Pass { coverage, .. } = check(&Profile::default(), &history) else { panic!() };
     let names = |rules: ipc_model::RuleSet| -> Vec<&str> {
         let mut names: Vec<&str> = rules.iter().map(|rule| rule.rule().id).collect();

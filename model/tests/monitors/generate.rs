@@ -38,7 +38,7 @@ pub(crate) struct Recipe {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum At {
+pub(crate) enum At {
     Idle,
     Called(usize),
     Done(usize, Ret),
@@ -132,7 +132,7 @@ pub(crate) fn legal(recipe: Recipe, seed: u64) -> History {
     history
 }
 
-fn alone(op: Op, queue: &mut VecDeque<Message>, room: Option<usize>) -> Option<Ret> {
+pub(crate) fn alone(op: Op, queue: &mut VecDeque<Message>, room: Option<usize>) -> Option<Ret> {
     match op.message() {
         Some(message) if room.is_none_or(|room| queue.len() < room) => {
             queue.push_back(message);
