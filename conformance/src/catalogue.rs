@@ -131,16 +131,19 @@ fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a 
 /// # Errors
 /// The compiler's first error, or that there is no compiler.
 pub fn build(names: &[String]) -> Result<Vec<PathBuf>, String> {
-    build_packages(&names.iter().map(|name| format!("adapter-{name}")).collect::<Vec<_>>())
+    let packages: Vec<_> = names.iter().map(|name| format!("adapter-{name}")).collect();
+    build_packages(&packages, "release")
 }
 
-/// Builds these packages of the project, each of which is a program of the same name.
+/// Builds these packages of the project, each of which is a program of the same name, by a profile
+/// of the project's `Cargo.toml`.
 ///
 /// # Errors
 /// The compiler's first error, or that there is no compiler.
-pub fn build_packages(packages: &[String]) -> Result<Vec<PathBuf>, String> {
+pub fn build_packages(packages: &[String], profile: &str) -> Result<Vec<PathBuf>, String> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(workspace()?).args(["build", "--release", "--message-format=json"]);
+    command.current_dir(workspace()?).args(["build", "--message-format=json"]);
+    command.args(["--profile", profile]);
     for package in packages {
         command.args(["-p", package]);
     }

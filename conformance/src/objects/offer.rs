@@ -42,7 +42,7 @@ pub fn build(names: &[&str], own: &Path) -> Result<Vec<PathBuf>, String> {
     packages.dedup();
     let built = match packages.is_empty() {
         true => Vec::new(),
-        false => catalogue::build_packages(&packages)?,
+        false => catalogue::build_packages(&packages, "release")?,
     };
     let program = |name: &&str| {
         let at = package(name).and_then(|p| packages.iter().position(|built| built == p));

@@ -10,7 +10,8 @@ use ipc_conformance::{catalogue, versions};
 use super::USAGE;
 
 pub(super) fn bench(arguments: &BenchArguments) -> anyhow::Result<u8> {
-    let programs = catalogue::build_packages(&["ipc-bench".into()]).map_err(anyhow::Error::msg)?;
+    let programs =
+        catalogue::build_packages(&["ipc-bench".into()], "measured").map_err(anyhow::Error::msg)?;
     let program = programs.first().context("cargo built no program ipc-bench")?;
     let out = arguments.out.clone().unwrap_or_else(|| versions::target().join("ipc-conform"));
     let arguments = BenchArguments { out: Some(out), ..arguments.clone() };
