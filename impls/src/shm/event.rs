@@ -207,6 +207,14 @@ impl Patience {
         done
     }
 
+    /// A nonblocking attempt was no refusal.
+    #[inline]
+    pub(crate) fn satisfied(&mut self) {
+        if self.refusals != 0 {
+            self.refusals = 0;
+        }
+    }
+
     #[cold]
     fn due(&mut self) -> Look {
         self.refusals = 0;

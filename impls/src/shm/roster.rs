@@ -182,11 +182,21 @@ pub(crate) struct Company {
     seats: std::ops::Range<usize>,
     changes: u32,
     presence: Option<Presence>,
+    /// Whether these, as last seen, have not all gone.
+    lasts: bool,
 }
 
 impl Company {
     pub(crate) fn new(seats: std::ops::Range<usize>) -> Company {
-        Company { seats, changes: 0, presence: None }
+        Company { seats, changes: 0, presence: None, lasts: false }
+    }
+
+    /// Whether, at a glance, nobody has come or gone since these were seen last, and they have not
+    /// all gone.
+    #[inline]
+    pub(crate) fn lasts(&self, roster: &Roster) -> bool {
+        // sync: roster-change. As in `presence`.
+        self.lasts && roster.changes.load(Acquire) == self.changes
     }
 
     #[inline]
@@ -216,6 +226,7 @@ impl Company {
         let presence = roster.presence(memory, self.seats.clone(), look);
         self.changes = changes;
         self.presence = Some(presence);
+        self.lasts = presence != Presence::Gone;
         presence
     }
 }

@@ -80,6 +80,26 @@ impl<M: Memory<Control>> Side<M> for Tail {
 
 impl<M: Memory<Control>> Put<M> for Tail {
     #[inline]
+    fn put_at_once(&mut self, memory: &M, message: &[u8]) -> bool {
+        let control = memory.control();
+        let side = &control.sending;
+        let known = self.size.admits(message.len()) && self.company.lasts(&control.roster);
+        if !known || !side.lock.is_free_for(self.seat) {
+            return false;
+        }
+        // As in `put_alone`.
+        let position = side.tail.load(Relaxed);
+        let fits = !is_full(position, side.head.load(Relaxed), self.capacity);
+        if fits {
+            self.publish(memory, message, position);
+        }
+        side.lock.release();
+        if fits {
+            control.calls.message.call();
+        }
+        fits
+    }
+
     fn put(&mut self, memory: &M, message: &[u8], way: Way<'_>) -> Attempt<(), SendError> {
         if !self.size.admits(message.len()) {
             return Ok(Err(SendError::WrongSize { given: message.len(), allowed: self.size }));
@@ -106,7 +126,6 @@ impl<M: Memory<Control>> Put<M> for Tail {
 
 impl Tail {
     /// Puts one message in, by the holder of the lock. Whether there was room.
-    #[inline]
     fn put_alone<M: Memory<Control>>(
         &mut self,
         memory: &M,
@@ -135,14 +154,21 @@ impl Tail {
                 return Ok(false);
             }
         }
+        self.publish(memory, message, position);
+        Ok(true)
+    }
+
+    /// Puts a message of a length that was admitted to a position less than a capacity ahead of the
+    /// head, by the holder of the lock.
+    #[inline]
+    fn publish<M: Memory<Control>>(&mut self, memory: &M, message: &[u8], position: u64) {
         let at = cursor_at(self.cursor, position, self.capacity);
         // SAFETY: the cursor's slot is below the capacity, the length was admitted, the slot is
         // free because the head is less than a capacity behind, and nobody else sends because we
         // hold the lock.
         unsafe { slots::publish(memory, at, message) };
         self.cursor = at.next(self.capacity);
-        side.tail.store(self.cursor.position, Relaxed);
-        Ok(true)
+        memory.control().sending.tail.store(self.cursor.position, Relaxed);
     }
 }
 
@@ -182,6 +208,26 @@ impl<M: Memory<Control>> Side<M> for Head {
 
 impl<M: Memory<Control>> Take<M> for Head {
     #[inline]
+    fn take_at_once(&mut self, memory: &M, buffer: &mut [u8]) -> Option<usize> {
+        let control = memory.control();
+        let side = &control.receiving;
+        if self.is_empty(memory) || !side.lock.is_free_for(self.seat) {
+            return None;
+        }
+        // As in `take_alone`.
+        let at = cursor_at(self.cursor, side.head.load(Relaxed), self.capacity);
+        let length = slots::length(memory, at).map(|length| length as usize);
+        let length = length.filter(|length| self.size.admits(*length) && *length <= buffer.len());
+        if let Some(length) = length {
+            self.copy_out(memory, at, &mut buffer[..length]);
+        }
+        side.lock.release();
+        if length.is_some() {
+            control.calls.room.call();
+        }
+        length
+    }
+
     fn take(
         &mut self,
         memory: &M,
@@ -198,7 +244,6 @@ impl<M: Memory<Control>> Take<M> for Head {
 }
 
 impl Head {
-    #[inline]
     fn take_now<M: Memory<Control>>(
         &mut self,
         memory: &M,
@@ -234,7 +279,6 @@ impl Head {
     }
 
     /// Takes one message out, by the holder of the lock.
-    #[inline]
     fn take_alone<M: Memory<Control>>(
         &mut self,
         memory: &M,
@@ -252,13 +296,19 @@ impl Head {
         let Some(buffer) = buffer.get_mut(..length) else {
             return Some(Err(ReceiveError::ShortBuffer { room, needed: length }));
         };
-        // SAFETY: the cursor's slot is below the capacity, the length was just checked in
-        // private memory, and no sender writes the slot before the head passes it.
+        self.copy_out(memory, at, buffer);
+        Some(Ok(length))
+    }
+
+    /// Takes out a message that is there, of a length that was admitted, by the holder of the lock.
+    #[inline]
+    fn copy_out<M: Memory<Control>>(&mut self, memory: &M, at: Cursor, buffer: &mut [u8]) {
+        // SAFETY: the cursor's slot is below the capacity, the length was checked in private
+        // memory, and no sender writes the slot before the head passes it.
         unsafe { memory.copy(at.slot, 0, buffer) };
         self.cursor = at.next(self.capacity);
         // sync: slot-freed. Pairs with the load in `Tail::put_alone`. Relaxed would let a sender
         // write the slot while we still copy.
-        side.head.store(self.cursor.position, Release);
-        Some(Ok(length))
+        memory.control().receiving.head.store(self.cursor.position, Release);
     }
 }

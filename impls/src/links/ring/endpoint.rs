@@ -105,6 +105,19 @@ impl<M: Memory<Control>> Lend<M> for Tail {
 
 impl<M: Memory<Control>> Put<M> for Tail {
     #[inline]
+    fn put_at_once(&mut self, memory: &M, message: &[u8]) -> bool {
+        let known = self.size.admits(message.len())
+            && self.company.lasts(&memory.control().roster)
+            && !self.is_full();
+        if known {
+            // SAFETY: the slot is within the shape, the length was admitted, and the place is ours
+            // as in `place`.
+            unsafe { memory.fill(self.cursor.slot, 0, message) };
+            Tail::publish(self, memory, message.len());
+        }
+        known
+    }
+
     fn put(&mut self, memory: &M, message: &[u8], way: Way<'_>) -> Attempt<(), SendError> {
         if let Err(refusal) = Tail::place(self, memory, message.len(), way)? {
             return Ok(Err(refusal));
@@ -119,7 +132,6 @@ impl<M: Memory<Control>> Put<M> for Tail {
 impl Tail {
     /// Makes sure that the slot at the cursor is ours to write a message of this length into,
     /// and gives it.
-    #[inline]
     fn place<M: Memory<Control>>(
         &mut self,
         memory: &M,
@@ -222,6 +234,18 @@ impl<M: Memory<Control>> Borrowed<M> for Head {
 
 impl<M: Memory<Control>> Take<M> for Head {
     #[inline]
+    fn take_at_once(&mut self, memory: &M, buffer: &mut [u8]) -> Option<usize> {
+        let length = slots::length(memory, self.cursor)? as usize;
+        if !self.size.admits(length) {
+            return None;
+        }
+        let buffer = buffer.get_mut(..length)?;
+        // SAFETY: as in `take`.
+        unsafe { memory.copy(self.cursor.slot, 0, buffer) };
+        Head::give_back(self, memory);
+        Some(length)
+    }
+
     fn take(
         &mut self,
         memory: &M,

@@ -74,6 +74,28 @@ impl<M: Memory<Control>> Side<M> for Tail {
 
 impl<M: Memory<Control>> Put<M> for Tail {
     #[inline]
+    fn put_at_once(&mut self, memory: &M, message: &[u8]) -> bool {
+        let control = memory.control();
+        let side = &control.sending;
+        let known = self.size.admits(message.len())
+            && self.look == Look::Glance
+            && self.company.lasts(&control.roster);
+        if !known || !side.lock.is_free_for(self.seat) {
+            return false;
+        }
+        // As in `put_alone`.
+        let position = side.tail.load(Relaxed);
+        let at = self.segments.locate(memory, position);
+        if let Some(at) = at {
+            Tail::publish(memory, message, at);
+        }
+        side.lock.release();
+        if at.is_some() {
+            control.message.call();
+        }
+        at.is_some()
+    }
+
     fn put(&mut self, memory: &M, message: &[u8], way: Way<'_>) -> Attempt<(), SendError> {
         if !self.size.admits(message.len()) {
             return Ok(Err(SendError::WrongSize { given: message.len(), allowed: self.size }));
@@ -97,7 +119,6 @@ impl<M: Memory<Control>> Put<M> for Tail {
 
 impl Tail {
     /// Puts one message in, by the holder of the lock.
-    #[inline]
     fn put_alone<M: Memory<Control>>(
         &mut self,
         memory: &M,
@@ -123,11 +144,18 @@ impl Tail {
                 self.grow(memory, position)?
             }
         };
+        Tail::publish(memory, message, at);
+        Ok(())
+    }
+
+    /// Puts a message of a length that was admitted to where `locate` or `grow` said, by the holder
+    /// of the lock.
+    #[inline]
+    fn publish<M: Memory<Control>>(memory: &M, message: &[u8], at: slots::Cursor) {
         // SAFETY: `locate` and `grow` give slots within the shape, the length was admitted, and
         // nobody else sends because we hold the lock; nobody reads a position without its mark.
         unsafe { slots::publish(memory, at, message) };
-        control.sending.tail.store(position.wrapping_add(1), Relaxed);
-        Ok(())
+        memory.control().sending.tail.store(at.position.wrapping_add(1), Relaxed);
     }
 
     #[cold]
@@ -178,6 +206,24 @@ impl<M: Memory<Control>> Side<M> for Head {
 
 impl<M: Memory<Control>> Take<M> for Head {
     #[inline]
+    fn take_at_once(&mut self, memory: &M, buffer: &mut [u8]) -> Option<usize> {
+        let side = &memory.control().receiving;
+        if self.is_empty(memory) || !side.lock.is_free_for(self.seat) {
+            return None;
+        }
+        // As in `take_alone`. The last of a segment takes longer.
+        let position = side.head.load(Relaxed);
+        let at = self.segments.locate(memory, position);
+        let at = at.filter(|_| !self.segments.is_last(position));
+        let length = at.and_then(|at| slots::length(memory, at)).map(|length| length as usize);
+        let length = length.filter(|length| self.size.admits(*length) && *length <= buffer.len());
+        if let (Some(at), Some(length)) = (at, length) {
+            Head::copy_out(memory, at, &mut buffer[..length]);
+        }
+        side.lock.release();
+        length
+    }
+
     fn take(
         &mut self,
         memory: &M,
@@ -194,7 +240,6 @@ impl<M: Memory<Control>> Take<M> for Head {
 }
 
 impl Head {
-    #[inline]
     fn take_now<M: Memory<Control>>(
         &mut self,
         memory: &M,
@@ -226,7 +271,6 @@ impl Head {
     }
 
     /// Takes one message out, by the holder of the lock.
-    #[inline]
     fn take_alone<M: Memory<Control>>(
         &mut self,
         memory: &M,
@@ -250,16 +294,22 @@ impl Head {
         let Some(buffer) = buffer.get_mut(..length) else {
             return Some(Err(ReceiveError::ShortBuffer { room, needed: length }));
         };
-        // SAFETY: `locate` gives slots within the shape, the length was just checked in private
-        // memory, and no sender writes the slot before the head has left its segment.
-        unsafe { memory.copy(at.slot, 0, buffer) };
-        // sync: slot-freed. Pairs with the load in `Tail::grow`. Relaxed would let a sender write
-        // the slot while we still copy.
-        side.head.store(position.wrapping_add(1), Release);
+        Head::copy_out(memory, at, buffer);
         if self.segments.is_last(position) {
             self.shrink(memory, position.wrapping_add(1), false);
         }
         Some(Ok(length))
+    }
+
+    /// Takes out a message that is there, of a length that was admitted, by the holder of the lock.
+    #[inline]
+    fn copy_out<M: Memory<Control>>(memory: &M, at: slots::Cursor, buffer: &mut [u8]) {
+        // SAFETY: `locate` gives slots within the shape, the length was checked in private memory,
+        // and no sender writes the slot before the head has left its segment.
+        unsafe { memory.copy(at.slot, 0, buffer) };
+        // sync: slot-freed. Pairs with the load in `Tail::grow`. Relaxed would let a sender write
+        // the slot while we still copy.
+        memory.control().receiving.head.store(at.position.wrapping_add(1), Release);
     }
 
     /// Gives memory back, if no sender is at work; else a later receiver will.
