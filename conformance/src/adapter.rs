@@ -3,6 +3,7 @@
 mod claim;
 mod ends;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -180,6 +181,17 @@ pub struct Place {
     pub name: String,
     /// A folder of its own, removed after the run.
     pub folder: PathBuf,
+}
+
+impl Place {
+    /// A number that hardly anything else on this machine has, and never zero: a key for what the
+    /// kernel finds by numbers. Create it exclusively: two places may share one.
+    pub fn key(&self) -> i32 {
+        let mut hasher = DefaultHasher::new();
+        (&self.name, &self.folder).hash(&mut hasher);
+        // The lower 31 bits fit.
+        (hasher.finish() & 0x7fff_ffff).max(1) as i32
+    }
 }
 
 /// Removes what lies at this path, and the files beside it that are named after it: whose names go

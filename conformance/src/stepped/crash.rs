@@ -192,13 +192,22 @@ impl Plan<'_> {
         let (mut senders, mut receivers) = (vec![SENDER], vec![RECEIVER]);
         let side = if self.sender_dies() { &mut senders } else { &mut receivers };
         match script {
-            Script::Alone => {}
             Script::Rejoin => side.extend([HEIR, LATER]),
-            // Whoever sleeps is told of the death, if anybody is, unless there is an heir.
-            Script::Peer if self.notice() == Some(Notice::Reported) => {}
-            Script::Peer | Script::Rival => side.push(HEIR),
+            Script::Rival => side.push(HEIR),
+            _ if self.has_heir(script) => side.push(HEIR),
+            _ => {}
         }
         self.setting.setup(&senders, &receivers)
+    }
+
+    /// Whether somebody takes the role of the killed process.
+    fn has_heir(&self, script: Script) -> bool {
+        match script {
+            Script::Rejoin => true,
+            // Whoever sleeps is told of the death, if anybody is, unless there is an heir.
+            Script::Peer => self.notice() != Some(Notice::Reported),
+            Script::Alone | Script::Rival => false,
+        }
     }
 
     fn scripts(&self) -> &'static [Script] {
@@ -262,7 +271,8 @@ fn run(
     let apart = trace.crash_points();
     let points = if plan.every { trace.all_points() } else { apart.clone() };
     sweep.points = points.len();
-    if plan.company == Company::Alone && plan.victim != Victim::Create {
+    let heirs = setups.iter().any(|(script, _)| plan.has_heir(*script));
+    if heirs && plan.victim != Victim::Create {
         sweep.rejoin = rejoin_in_order(tracer, plan, sweep, gathered)?;
     }
     let asleep = matches!(trace.end, Ending::Asleep(_));
@@ -276,7 +286,8 @@ fn run(
                 continue;
             }
             let begun = Instant::now();
-            let mut ended = kill_at(tracer, plan, setup, &trace, position, *script)?;
+            let heir = plan.has_heir(*script) && sweep.rejoin.is_none();
+            let mut ended = kill_at(tracer, plan, setup, &trace, position, (*script, heir))?;
             sweep.times.push(begun.elapsed());
             sweep.note_left(&mut ended);
             let finding = plan.setting.judge(&ended);
@@ -392,11 +403,11 @@ fn rejoin_in_order(
     if plan.setting.is_rejoined(sends, plan.waiting) {
         return Ok(None);
     }
-    let orderly = Plan { victim: Victim::Close { sends }, ..*plan };
+    let orderly = Plan { victim: Victim::Close { sends }, company: Company::Alone, ..*plan };
     let setup = orderly.setup(Script::Rejoin);
     let mut world = prepare(tracer, &orderly, &setup, true)?;
     world.call(orderly.victim.process(), close())?;
-    survivors::survive(&mut world, &orderly, Script::Rejoin)?;
+    survivors::survive(&mut world, &orderly, Script::Rejoin, true)?;
     let ended = world.end()?;
     let finding = plan.setting.judge(&ended);
     let why = match &finding {
@@ -421,11 +432,11 @@ fn kill_at(
     setup: &Setup,
     trace: &Trace,
     position: Option<usize>,
-    script: Script,
+    (script, heir): (Script, bool),
 ) -> Result<Ended, Trouble> {
     let victim = plan.victim.process();
     let way = position.map(|position| trace.way(tracer, position)).transpose()?;
-    let mut world = prepare(tracer, plan, setup, script == Script::Rejoin)?;
+    let mut world = prepare(tracer, plan, setup, heir)?;
     if plan.victim.waits() {
         world.even_clocks();
     }
@@ -444,6 +455,6 @@ fn kill_at(
         survivors::rival_waits(&mut world, plan)?;
     }
     world.kill(victim)?;
-    survivors::survive(&mut world, plan, script)?;
+    survivors::survive(&mut world, plan, script, heir)?;
     world.end()
 }

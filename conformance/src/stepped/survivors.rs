@@ -44,6 +44,8 @@ const MEETINGS: u32 = 3;
 struct Survivors<'w, 't, 'p> {
     world: &'w mut World<'t>,
     plan: &'p Plan<'p>,
+    /// Whether the role of the killed process can be taken again.
+    heir: bool,
     /// How many messages each process has sent.
     sent: [u32; 4],
     told: Vec<String>,
@@ -66,11 +68,12 @@ pub(super) fn rival_waits(world: &mut World<'_>, plan: &Plan<'_>) -> Result<(), 
     world.call_briefly(HEIR, call).map(drop)
 }
 
-/// Lets the survivors of the kill go on.
+/// Lets the survivors of the kill go on, with an heir or without.
 pub(super) fn survive(
     world: &mut World<'_>,
     plan: &Plan<'_>,
     script: Script,
+    heir: bool,
 ) -> Result<(), Trouble> {
     let mut sent = [0; 4];
     sent[0] = plan.waiting;
@@ -78,7 +81,7 @@ pub(super) fn survive(
     if plan.victim.process() == SENDER || script == Script::Peer {
         sent[0] += 1;
     }
-    let mut survivors = Survivors { world, plan, sent, told: Vec::new() };
+    let mut survivors = Survivors { world, plan, heir, sent, told: Vec::new() };
     let done = match script {
         _ if plan.victim == Victim::Create => survivors.create_again(),
         Script::Alone => survivors.go_on_alone(),
@@ -265,6 +268,9 @@ impl Survivors<'_, '_, '_> {
             return Err(Stopped::Told);
         }
         // Nobody has to come back to a link that is quiet. Somebody who does wakes it.
+        if !self.heir {
+            return Err(Stopped::Told);
+        }
         self.join(HEIR)?;
         let call = match peer {
             RECEIVER => {

@@ -22,6 +22,9 @@ struct Made {
     path: PathBuf,
     /// Until it is handed over; the path stays for the senders that come.
     socket: Option<UnixDatagram>,
+    /// Who is named as the receiver, and, if both name each other, as the sender.
+    named: [Option<Process>; 2],
+    symmetric: bool,
 }
 
 /// A sender, which has left its card.
@@ -35,9 +38,9 @@ struct To {
     symmetric: bool,
 }
 
-pub(crate) fn create(path: PathBuf) -> Result<Box<dyn Created>, Failure> {
+pub(crate) fn create(path: PathBuf, symmetric: bool) -> Result<Box<dyn Created>, Failure> {
     let socket = Some(UnixDatagram::bind(&path).map_err(Failure::other)?);
-    Ok(Box::new(Made { path, socket }))
+    Ok(Box::new(Made { path, socket, named: [None; 2], symmetric }))
 }
 
 fn card(path: &Path, pid: u32) -> PathBuf {
@@ -71,6 +74,13 @@ impl Created for Made {
     }
 
     fn address(&mut self, role: Role) -> Result<Address, Failure> {
+        if role.receives || self.symmetric {
+            let named = *self.named[usize::from(role.receives)].get_or_insert(role.process);
+            if named != role.process {
+                let why = format!("{named} is named; {} needs a link of its own", role.process);
+                return Err(Failure::Other(why));
+            }
+        }
         let socket = self.socket.as_ref().filter(|_| role.receives);
         let inherit = socket.map(AsRawFd::as_raw_fd).into_iter().collect();
         Ok(Address { text: self.path.to_string_lossy().into(), inherit })

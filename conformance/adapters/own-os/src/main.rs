@@ -143,12 +143,11 @@ impl Adapter for OwnOs {
                 Ok(Box::new(Fifo { hold, path }))
             }
             Link::SysV => {
-                let queue = sysv::Queue::private().map_err(Failure::other)?;
-                // A later process removes it if this one is killed.
-                std::fs::write(&path, queue.id().to_string()).map_err(Failure::other)?;
-                Ok(Box::new(SysV { queue, note: path }))
+                // By its key a later process removes it if this one is killed, at whatever point.
+                let queue = sysv::Queue::create(place.key()).map_err(Failure::other)?;
+                Ok(Box::new(SysV(queue)))
             }
-            Link::Direct { .. } => direct::create(path),
+            Link::Direct { symmetric } => direct::create(path, symmetric),
         }
     }
 
@@ -170,14 +169,11 @@ impl Adapter for OwnOs {
     }
 
     fn remove(&self, link: &str, place: &Place) {
-        let path = place.folder.join(&place.name);
         if matches!(find(link), Ok(Link::SysV)) {
-            let id = std::fs::read_to_string(&path).ok().and_then(|id| id.parse().ok());
-            let queue = id.and_then(|id| sysv::Queue::by_id(id).ok());
-            drop(queue.map(|queue| SysV { queue, note: path.clone() }));
+            drop(sysv::Queue::open(place.key()).map(SysV));
         }
         // Where it fails, the path is not there.
-        let _ = std::fs::remove_file(path);
+        let _ = std::fs::remove_file(place.folder.join(&place.name));
     }
 }
 
@@ -218,11 +214,8 @@ impl Drop for Fifo {
     }
 }
 
-/// A queue, removed when it is dropped, and the file that tells a later process its id.
-struct SysV {
-    queue: sysv::Queue,
-    note: PathBuf,
-}
+/// A queue, removed when it is dropped.
+struct SysV(sysv::Queue);
 
 fn sysv_end(queue: sysv::Queue, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
     let longest = queue.size().longest();
@@ -231,19 +224,18 @@ fn sysv_end(queue: sysv::Queue, role: Role) -> Result<Box<dyn Endpoint>, Failure
 
 impl Created for SysV {
     fn endpoint(&mut self, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
-        sysv_end(self.queue, role)
+        sysv_end(self.0, role)
     }
 
     fn address(&mut self, _: Role) -> Result<Address, Failure> {
-        Ok(Address::named(self.queue.id().to_string()))
+        Ok(Address::named(self.0.id().to_string()))
     }
 }
 
 impl Drop for SysV {
     fn drop(&mut self) {
-        // Where it fails, the queue or the file is gone already.
-        let _ = self.queue.remove();
-        let _ = std::fs::remove_file(&self.note);
+        // Where it fails, the queue is gone already.
+        let _ = self.0.remove();
     }
 }
 

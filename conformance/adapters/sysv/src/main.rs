@@ -1,7 +1,6 @@
 //! System V message queues as an adapter.
 
 use std::ffi::{c_int, c_long};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ipc_conformance::adapter::{
@@ -12,11 +11,8 @@ use nix::errno::Errno;
 
 struct SysV;
 
-/// A queue by its id, and the file that tells a later process which id to remove.
-struct Queue {
-    id: c_int,
-    note: PathBuf,
-}
+/// A queue by its id. A later process finds it by the key of its place.
+struct Queue(c_int);
 
 struct End {
     id: c_int,
@@ -60,17 +56,14 @@ impl Adapter for SysV {
     }
 
     fn create(&self, _: &str, place: &Place) -> Result<Box<dyn Created>, Failure> {
-        // SAFETY: msgget takes numbers only.
-        let id = unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) };
-        let id = Errno::result(id).map_err(|error| match error {
+        let id = get(place, libc::IPC_CREAT | libc::IPC_EXCL | 0o600);
+        let id = id.map_err(|error| match error {
             Errno::ENOSPC => Failure::other(
                 "msgget: as many queues as /proc/sys/kernel/msgmni allows: write a higher number",
             ),
             error => Failure::Other(format!("msgget: {error}")),
         })?;
-        let queue = Queue { id, note: note(place) };
-        std::fs::write(&queue.note, id.to_string()).map_err(Failure::other)?;
-        Ok(Box::new(queue))
+        Ok(Box::new(Queue(id)))
     }
 
     fn connect(
@@ -84,14 +77,14 @@ impl Adapter for SysV {
     }
 
     fn remove(&self, _: &str, place: &Place) {
-        let note = note(place);
-        let id = std::fs::read_to_string(&note).ok().and_then(|id| id.parse().ok());
-        drop(id.map(|id| Queue { id, note }));
+        drop(get(place, 0).map(Queue));
     }
 }
 
-fn note(place: &Place) -> PathBuf {
-    place.folder.join(&place.name)
+/// The queue of this place.
+fn get(place: &Place, flags: c_int) -> Result<c_int, Errno> {
+    // SAFETY: msgget takes numbers only.
+    Errno::result(unsafe { libc::msgget(place.key(), flags) })
 }
 
 /// A limit of the kernel, in bytes.
@@ -103,20 +96,18 @@ fn limit(name: &str) -> u32 {
 
 impl Created for Queue {
     fn endpoint(&mut self, role: Role) -> Result<Box<dyn Endpoint>, Failure> {
-        End::boxed(self.id, role)
+        End::boxed(self.0, role)
     }
 
     fn address(&mut self, _: Role) -> Result<Address, Failure> {
-        Ok(Address::named(self.id.to_string()))
+        Ok(Address::named(self.0.to_string()))
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
         // SAFETY: IPC_RMID takes no buffer, so a null pointer is never followed.
-        unsafe { libc::msgctl(self.id, libc::IPC_RMID, std::ptr::null_mut()) };
-        // Where it fails, the file is not there.
-        let _ = std::fs::remove_file(&self.note);
+        unsafe { libc::msgctl(self.0, libc::IPC_RMID, std::ptr::null_mut()) };
     }
 }
 
