@@ -129,6 +129,13 @@ fn senders_that_nothing_keeps_apart_are_found_with_one_preemption() {
 }
 
 #[test]
+fn so_are_those_of_a_queue_between_threads_through_a_heap_that_processes_share() {
+    let (code, said) = step("stepped-mutants/unlocked-threads", "schedule.send-send", &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("src/queue.rs:"), "no line of source: {said}");
+}
+
+#[test]
 fn a_lock_tested_and_then_set_is_found_with_two_preemptions_and_not_with_one() {
     let (one, said) = step("stepped-mutants/test-then-set", "schedule.send-send", &[]);
     assert_eq!(one, Some(0), "{said}");

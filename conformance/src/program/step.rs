@@ -222,7 +222,10 @@ mod stepped {
             sweep.reads,
             sweep.writes,
             sweep.calls,
-            if sweep.repeats { "" } else { " (NOT the same twice)" },
+            sweep
+                .differs
+                .as_ref()
+                .map_or_else(String::new, |d| format!(" (NOT the same twice: {d})")),
             sweep.points,
             sweep.times.len(),
         )

@@ -266,7 +266,7 @@ fn run(
         return Err(too_long(LONGEST));
     }
     let (again, _) = self::trace(tracer, plan, &setups[0].1)?;
-    sweep.repeats = again.does_the_same(&trace);
+    sweep.differs = trace.differs_from(&again);
     sweep.exact = again.path == trace.path;
     let apart = trace.crash_points();
     let points = if plan.every { trace.all_points() } else { apart.clone() };

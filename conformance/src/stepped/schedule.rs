@@ -67,7 +67,7 @@ pub(super) fn explore(tracer: &mut Tracer, plan: &Plan<'_>) -> (Sweep, Gathered)
         1 => "1 message".to_owned(),
         n => format!("{n} messages"),
     };
-    let mut sweep = Sweep { name: plan.name(), state, repeats: true, ..Sweep::default() };
+    let mut sweep = Sweep { name: plan.name(), state, ..Sweep::default() };
     let mut gathered = Gathered::default();
     if let Err(trouble) = explore_levels(tracer, plan, &mut sweep, &mut gathered) {
         sweep.trouble = Some(trouble);

@@ -114,8 +114,8 @@ pub struct Sweep {
     pub writes: usize,
     /// Its system calls.
     pub calls: usize,
-    /// Whether it did the same to what others see when it was traced again.
-    pub repeats: bool,
+    /// Where it did something else to what others see when it was traced again.
+    pub differs: Option<String>,
     /// Whether it even was the same, instruction by instruction: what computes with the time is
     /// not.
     pub exact: bool,
@@ -230,7 +230,7 @@ impl Sweep {
             Some(Trouble::Refused(_)) => "not-claimed",
             Some(Trouble::Broken(_) | Trouble::TooLong(_)) => "broken",
             Some(Trouble::Diverged(_)) => "inconclusive",
-            None if self.odd > 0 || self.left_out() > 0 || !self.repeats => "inconclusive",
+            None if self.odd > 0 || self.left_out() > 0 || self.differs.is_some() => "inconclusive",
             None => "pass",
         }
     }

@@ -159,11 +159,12 @@ pub(super) struct EvenClock {
 }
 
 impl EvenClock {
-    /// They begin a little ahead of the true time, so that no deadline comes before its world has
-    /// it come, and with the same fraction of a second each time.
+    /// They begin further ahead of the true time than an operation is ever stepped for, or a
+    /// deadline would come before its world has it come; and with the same fraction of a second
+    /// each time.
     pub(super) fn begin() -> Self {
-        const STEP: u64 = 10;
-        let next = |clock| Duration::from_secs((now(clock).as_secs() / STEP + 1) * STEP);
+        const STEP: u64 = 100;
+        let next = |clock| Duration::from_secs((now(clock).as_secs() / STEP + 2) * STEP);
         let (realtime, monotonic) = (next(libc::CLOCK_REALTIME), next(libc::CLOCK_MONOTONIC));
         Self { reads: 0, realtime, monotonic }
     }
@@ -190,6 +191,15 @@ pub(super) fn of_words(seconds: u64, nanoseconds: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_deadline_of_even_clocks_comes_while_an_operation_is_stepped() {
+        let even = EvenClock::begin();
+        for clock in [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC] {
+            let ahead = even.shows(clock).checked_sub(now(clock)).unwrap();
+            assert!(ahead > Duration::from_secs(99), "{ahead:?} ahead");
+        }
+    }
 
     #[test]
     fn a_sleep_is_read_from_procfs_with_its_deadline() {

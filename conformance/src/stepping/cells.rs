@@ -131,8 +131,9 @@ mod stepped {
             let first = sweep.odd_shown.as_ref().map_or(String::new(), |lines| lines.join("; "));
             return inconclusive(format!("{} worlds of {}: {first}", sweep.odd, sweep.times.len()));
         }
-        if !sweep.repeats {
-            return inconclusive("it does not do the same when it is stepped again".into());
+        if let Some(difference) = &sweep.differs {
+            let why = format!("it does not do the same when it is stepped again: {difference}");
+            return inconclusive(why);
         }
         let complete = sweep.levels.is_empty() || sweep.complete() >= Some(1);
         if !complete {

@@ -5,6 +5,8 @@ mod queue;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use ipc_conformance::adapter::{
     Adapter, Address, Claim, Created, Delivery, Endpoint, Failure, Parcel, Place, Role,
@@ -12,7 +14,13 @@ use ipc_conformance::adapter::{
 use ipc_model::{Capacity, Holders, Modes, Notice, Profile, Size};
 use queue::{CAPACITY, Defect, LARGEST, Queue};
 
+#[global_allocator]
+static HEAP: ipc_conformance::SharedHeap = ipc_conformance::SharedHeap;
+
 struct Mutants;
+
+/// A queue on the heap, for each end to have a part in.
+struct Heap(Arc<[AtomicU64]>, Defect);
 
 /// Removes the file when it is dropped.
 struct File(PathBuf);
@@ -46,12 +54,20 @@ impl Adapter for Mutants {
                 receiver_killed: Some(Notice::Silent),
                 ..Profile::default()
             };
-            Claim::between_processes(defect.name(), profile).documented(defect.says())
+            let claim = match defect.joins_threads() {
+                true => Claim::between_threads(defect.name(), profile),
+                false => Claim::between_processes(defect.name(), profile),
+            };
+            claim.documented(defect.says())
         };
         Defect::ALL.into_iter().map(claim).collect()
     }
 
-    fn create(&self, _: &str, place: &Place) -> Result<Box<dyn Created>, Failure> {
+    fn create(&self, link: &str, place: &Place) -> Result<Box<dyn Created>, Failure> {
+        let threads = Defect::ALL.into_iter().find(|d| d.joins_threads() && d.name() == link);
+        if let Some(defect) = threads {
+            return Ok(Box::new(Heap(Queue::allocate(), defect)));
+        }
         let path = path(place);
         Queue::create(&path).map_err(Failure::other)?;
         Ok(Box::new(File(path)))
@@ -79,6 +95,16 @@ impl Adapter for Mutants {
 
 fn path(place: &Place) -> PathBuf {
     place.folder.join(&place.name)
+}
+
+impl Created for Heap {
+    fn endpoint(&mut self, _: Role) -> Result<Box<dyn Endpoint>, Failure> {
+        Ok(Box::new(End { queue: Queue::over(self.0.clone(), self.1) }))
+    }
+
+    fn address(&mut self, _: Role) -> Result<Address, Failure> {
+        Err(Failure::Unsupported)
+    }
 }
 
 impl Created for File {

@@ -1,10 +1,11 @@
-//! One queue of two slots in a mapped file, and the defects that it can be given.
+//! One queue of two slots, in a mapped file or on the heap, and the defects that it can be given.
 
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU8, AtomicU32};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use memmap2::MmapRaw;
@@ -38,6 +39,8 @@ pub(crate) enum Defect {
     PublishesFirst,
     /// Nothing keeps two senders apart.
     Unlocked,
+    /// The same of a queue between threads.
+    UnlockedThreads,
     /// The lock is looked at, and then set.
     TestThenSet,
     /// The lock dies with its holder.
@@ -60,10 +63,11 @@ pub(crate) enum Defect {
 
 impl Defect {
     /// All of them.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::None,
         Self::PublishesFirst,
         Self::Unlocked,
+        Self::UnlockedThreads,
         Self::TestThenSet,
         Self::HeldAtDeath,
         Self::TwoWords,
@@ -81,6 +85,7 @@ impl Defect {
             Self::None => "sound",
             Self::PublishesFirst => "publishes-first",
             Self::Unlocked => "unlocked",
+            Self::UnlockedThreads => "unlocked-threads",
             Self::TestThenSet => "test-then-set",
             Self::HeldAtDeath => "held-at-death",
             Self::TwoWords => "two-words",
@@ -98,7 +103,7 @@ impl Defect {
         match self {
             Self::None => "nothing is wrong with it",
             Self::PublishesFirst => "it announces a message before its bytes are written",
-            Self::Unlocked => "it keeps senders apart by nothing",
+            Self::Unlocked | Self::UnlockedThreads => "it keeps senders apart by nothing",
             Self::TestThenSet => "its lock is tested and then set, not at once",
             Self::HeldAtDeath => "its spin lock stays locked when its holder dies",
             Self::TwoWords => "its end and its count are written one after the other",
@@ -113,7 +118,13 @@ impl Defect {
 
     /// Whether it claims to take several senders.
     pub(crate) fn has_many_senders(self) -> bool {
-        matches!(self, Self::Unlocked | Self::TestThenSet | Self::HeldAtDeath | Self::SleptOn)
+        let locks = matches!(self, Self::TestThenSet | Self::HeldAtDeath | Self::SleptOn);
+        locks || matches!(self, Self::Unlocked | Self::UnlockedThreads)
+    }
+
+    /// Whether it joins threads, through memory that they allocate.
+    pub(crate) fn joins_threads(self) -> bool {
+        self == Self::UnlockedThreads
     }
 
     /// Whether it claims to take several receivers.
@@ -122,11 +133,17 @@ impl Defect {
     }
 }
 
-/// The queue, mapped.
+/// What the queue lies in.
+enum Memory {
+    Mapped(MmapRaw),
+    Allocated(Arc<[AtomicU64]>),
+}
+
+/// The queue.
 ///
-/// Invariant (Q1): the mapping is [`LENGTH`] bytes long, and accessed only through atomics.
+/// Invariant (Q1): the memory is at least [`LENGTH`] bytes long, and accessed only through atomics.
 pub(crate) struct Queue {
-    map: MmapRaw,
+    memory: Memory,
     defect: Defect,
     /// The file that a receiver which litters writes.
     litter: PathBuf,
@@ -146,7 +163,25 @@ impl Queue {
         if map.len() < LENGTH {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Self { map, defect, litter: path.with_extension("taking") })
+        let memory = Memory::Mapped(map);
+        Ok(Self { memory, defect, litter: path.with_extension("taking") })
+    }
+
+    /// An empty queue on the heap.
+    pub(crate) fn allocate() -> Arc<[AtomicU64]> {
+        (0..LENGTH.div_ceil(8)).map(|_| AtomicU64::new(0)).collect()
+    }
+
+    /// One end of it.
+    pub(crate) fn over(memory: Arc<[AtomicU64]>, defect: Defect) -> Self {
+        Self { memory: Memory::Allocated(memory), defect, litter: PathBuf::new() }
+    }
+
+    fn start(&self) -> *mut u8 {
+        match &self.memory {
+            Memory::Mapped(map) => map.as_mut_ptr(),
+            Memory::Allocated(words) => words.as_ptr().cast_mut().cast(),
+        }
     }
 
     /// What is wrong with it.
@@ -156,15 +191,15 @@ impl Queue {
 
     fn word(&self, at: usize) -> &AtomicU32 {
         assert!(at + 4 <= LENGTH && at.is_multiple_of(4));
-        let word = self.map.as_mut_ptr().wrapping_add(at).cast::<u32>();
-        // SAFETY: inside the mapping and aligned, by the assertion; only atomics touch it (Q1).
+        let word = self.start().wrapping_add(at).cast::<u32>();
+        // SAFETY: inside the memory and aligned, by the assertion; only atomics touch it (Q1).
         unsafe { AtomicU32::from_ptr(word) }
     }
 
     fn byte(&self, at: usize) -> &AtomicU8 {
         assert!(at < LENGTH);
-        let byte = self.map.as_mut_ptr().wrapping_add(at);
-        // SAFETY: inside the mapping by the assertion; only atomics touch it (Q1).
+        let byte = self.start().wrapping_add(at);
+        // SAFETY: inside the memory by the assertion; only atomics touch it (Q1).
         unsafe { AtomicU8::from_ptr(byte) }
     }
 

@@ -110,6 +110,20 @@ pub(super) struct Access {
     pub(super) place: (String, u64),
 }
 
+/// Where two lists first differ, in words.
+fn first_difference<T: PartialEq>(
+    of_what: &str,
+    these: &[T],
+    others: &[T],
+    word: impl Fn(&T) -> String,
+) -> Option<String> {
+    let most = these.len().max(others.len());
+    let at = (0..most).find(|i| these.get(*i) != others.get(*i))?;
+    let word = |list: &[T]| list.get(at).map_or_else(|| "none".into(), &word);
+    let (this, other, number) = (word(these), word(others), at + 1);
+    Some(format!("{of_what} number {number} was {this}, and is {other}"))
+}
+
 /// Steps from where the process stands at [`Meeting::Begin`] to the end of its operation.
 pub(super) fn through(tracer: &mut Tracer, pid: Pid, limits: Limits) -> Result<Trace, Trouble> {
     let patience = Patience { brief: limits.brief, ..Patience::default() };
@@ -331,13 +345,19 @@ impl Trace {
         self.points(accesses.chain(calls).chain(self.pauses.iter().copied()).collect())
     }
 
-    /// Whether the same was done to what others see, however long it took.
-    pub(super) fn does_the_same(&self, other: &Self) -> bool {
-        let touched = |t: &Self| {
-            t.accesses.iter().map(|a| (a.writes, a.length, a.place.1)).collect::<Vec<_>>()
+    /// What the other did first that this did not, of what others see; however long it took.
+    pub(super) fn differs_from(&self, other: &Self) -> Option<String> {
+        let touched = |t: &Self| -> Vec<_> {
+            t.accesses.iter().map(|a| (a.writes, a.length, a.place.1)).collect()
+        };
+        let access = |&(writes, length, at): &(bool, u64, u64)| {
+            let what = if writes { "write" } else { "read" };
+            format!("a {what} of {length} bytes at {at:#x}")
         };
         let called = |t: &Self| t.calls.iter().map(|(_, number)| *number).collect::<Vec<_>>();
-        touched(self) == touched(other) && called(self) == called(other)
+        let call = |number: &u64| format!("system call {number}");
+        first_difference("access", &touched(self), &touched(other), access)
+            .or_else(|| first_difference("call", &called(self), &called(other), call))
     }
 
     /// The position of the first system call that others can see.
