@@ -6,7 +6,7 @@ pub(crate) mod futex;
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -248,10 +248,12 @@ fn change_range(file: &File, how: FallocateFlags, range: std::ops::Range<u64>) -
     }
 }
 
-/// How much memory the kernel believes it can still hand out, in bytes.
+/// How much memory the kernel believes it can still hand out, in bytes. Asking takes none.
 fn available_memory() -> Option<u64> {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let mut first = [0; 256];
+    let read = File::open("/proc/meminfo").ok()?.read(&mut first).ok()?;
+    let text = std::str::from_utf8(&first[..read]).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
