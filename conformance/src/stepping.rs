@@ -21,6 +21,9 @@ use crate::report::Cell;
 use crate::rulebook::Asked;
 
 mod cells;
+mod processor;
+
+use processor::Processor;
 
 /// What a controller is asked, in its environment.
 pub const ORDER_VARIABLE: &str = "IPC_CONFORM_STEP";
@@ -271,10 +274,15 @@ fn listen(program: &Path, order: &Order) -> Result<Told, String> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    // It dies with this program, and what it traces dies with it.
-    let die_too = || Ok(nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?);
-    // SAFETY: between fork and exec it makes one system call.
-    unsafe { command.pre_exec(die_too) };
+    // Two controllers on one processor take twice as long. This one is theirs as long as `command`.
+    let processor = Processor::take();
+    let prepare = move || {
+        processor.as_ref().map_or(Ok(()), Processor::stay)?;
+        // It dies with this program, and what it traces dies with it.
+        Ok(nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?)
+    };
+    // SAFETY: between fork and exec it makes two system calls, and allocates nothing.
+    unsafe { command.pre_exec(prepare) };
     let mut child = command.spawn().map_err(|e| complain(&e))?;
     let output = child.stdout.take().ok_or("no output")?;
     let (tell, told) = mpsc::channel();
