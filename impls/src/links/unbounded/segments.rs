@@ -12,7 +12,7 @@ use crate::shm::{Memory, Short};
 use crate::sync::SEGMENTS;
 
 /// Segments without messages that keep their memory, so that a link that is filled and emptied
-/// again and again asks the kernel for nothing.
+/// again and again asks the kernel for nothing: so many, or as many as have messages.
 const SPARE: u32 = 1;
 
 /// Marks repeat after 2^31 positions, so older ones are wiped out before then.
@@ -135,12 +135,13 @@ impl Segments {
         Ok(self.settle(segment, position))
     }
 
-    /// Gives back the memory of free segments but a spare one. With both locks only. `all`: also
+    /// Gives back the memory of free segments but the spare ones. With both locks only. `all`: also
     /// that of segments which have none if nobody died.
     #[cold]
     pub(super) fn shrink(&self, memory: &impl Memory<Control>, head: u64, all: bool) {
         let sending = &memory.control().sending;
-        let free = !self.in_use(memory, head, sending.tail.load(Relaxed));
+        let in_use = self.in_use(memory, head, sending.tail.load(Relaxed));
+        let (free, spares) = (!in_use, SPARE.max(in_use.count_ones()));
         let mut committed = sending.committed.load(Relaxed);
         let mut spare = 0;
         for segment in 0..SEGMENTS {
@@ -148,7 +149,7 @@ impl Segments {
             if free & bit == 0 || (committed & bit == 0 && !all) {
                 continue;
             }
-            if committed & bit != 0 && spare < SPARE {
+            if committed & bit != 0 && spare < spares {
                 spare += 1;
                 continue;
             }
