@@ -106,16 +106,17 @@ impl<M: Memory<Control>> Lend<M> for Tail {
 impl<M: Memory<Control>> Put<M> for Tail {
     #[inline]
     fn put_at_once(&mut self, memory: &M, message: &[u8]) -> bool {
-        let known = self.size.admits(message.len())
+        let ours = self.size.admits(message.len())
             && self.company.lasts(&memory.control().roster)
             && !self.is_full();
-        if known {
-            // SAFETY: the slot is within the shape, the length was admitted, and the place is ours
-            // as in `place`.
+        if ours {
+            // SAFETY: the slot is within the shape, the length was admitted, and the slot is free
+            // because we are less than a capacity ahead (S2), and ours because nobody else sends
+            // (S1).
             unsafe { memory.fill(self.cursor.slot, 0, message) };
             Tail::publish(self, memory, message.len());
         }
-        known
+        ours
     }
 
     fn put(&mut self, memory: &M, message: &[u8], way: Way<'_>) -> Attempt<(), SendError> {
@@ -240,7 +241,8 @@ impl<M: Memory<Control>> Take<M> for Head {
             return None;
         }
         let buffer = buffer.get_mut(..length)?;
-        // SAFETY: as in `take`.
+        // SAFETY: the slot is within the shape, the length was just checked in private memory,
+        // and the slot is not written before we give it back (R2).
         unsafe { memory.copy(self.cursor.slot, 0, buffer) };
         Head::give_back(self, memory);
         Some(length)
