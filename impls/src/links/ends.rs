@@ -180,6 +180,12 @@ impl From<Damaged> for ReceiveError {
 }
 
 impl<M, S: Put<M>> End<M, S> {
+    /// What is put into a memory that is cut off is put nowhere, which the other path tells.
+    #[inline]
+    fn sends_at_once(&mut self, message: &[u8]) -> bool {
+        self.side.put_at_once(&self.memory, message) && !S::is_cut(&self.memory)
+    }
+
     #[cold]
     fn send_patiently(&mut self, message: &[u8]) -> Result<(), SendError> {
         self.wait(|side, memory, way| side.put(memory, message, way))
@@ -187,6 +193,13 @@ impl<M, S: Put<M>> End<M, S> {
 }
 
 impl<M, S: Take<M>> End<M, S> {
+    /// As for a send.
+    #[inline]
+    fn receives_at_once(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let taken = self.side.take_at_once(&self.memory, buffer)?;
+        (!S::is_cut(&self.memory)).then_some(taken)
+    }
+
     #[cold]
     fn receive_patiently(&mut self, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
         self.wait(|side, memory, way| side.take(memory, buffer, way))
@@ -196,7 +209,7 @@ impl<M, S: Take<M>> End<M, S> {
 impl<M, S: Put<M>> SendingEnd for End<M, S> {
     #[inline]
     fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        if self.side.put_at_once(&self.memory, message) && !S::is_cut(&self.memory) {
+        if self.sends_at_once(message) {
             return Ok(());
         }
         self.send_patiently(message)
@@ -204,7 +217,7 @@ impl<M, S: Put<M>> SendingEnd for End<M, S> {
 
     #[inline]
     fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        if self.side.put_at_once(&self.memory, message) && !S::is_cut(&self.memory) {
+        if self.sends_at_once(message) {
             self.patience.satisfied();
             return Ok(());
         }
@@ -224,17 +237,15 @@ impl<M, S: Put<M>> SendingEnd for End<M, S> {
 impl<M, S: Take<M>> ReceivingEnd for End<M, S> {
     #[inline]
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
-        match self.side.take_at_once(&self.memory, buffer) {
-            Some(length) if !S::is_cut(&self.memory) => Ok(length),
-            _ => self.receive_patiently(buffer),
+        match self.receives_at_once(buffer) {
+            Some(length) => Ok(length),
+            None => self.receive_patiently(buffer),
         }
     }
 
     #[inline]
     fn try_receive(&mut self, buffer: &mut [u8]) -> Result<usize, TryReceiveError> {
-        if let Some(length) = self.side.take_at_once(&self.memory, buffer)
-            && !S::is_cut(&self.memory)
-        {
+        if let Some(length) = self.receives_at_once(buffer) {
             self.patience.satisfied();
             return Ok(length);
         }

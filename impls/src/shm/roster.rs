@@ -182,21 +182,20 @@ pub(crate) struct Company {
     seats: std::ops::Range<usize>,
     changes: u32,
     presence: Option<Presence>,
-    /// Whether these, as last seen, have not all gone.
-    lasts: bool,
 }
 
 impl Company {
     pub(crate) fn new(seats: std::ops::Range<usize>) -> Company {
-        Company { seats, changes: 0, presence: None, lasts: false }
+        Company { seats, changes: 0, presence: None }
     }
 
     /// Whether, at a glance, nobody has come or gone since these were seen last, and they have not
     /// all gone.
     #[inline]
     pub(crate) fn lasts(&self, roster: &Roster) -> bool {
+        let there = matches!(self.presence, Some(Presence::Awaited | Presence::Here));
         // sync: roster-change. As in `presence`.
-        self.lasts && roster.changes.load(Acquire) == self.changes
+        there && roster.changes.load(Acquire) == self.changes
     }
 
     #[inline]
@@ -226,7 +225,6 @@ impl Company {
         let presence = roster.presence(memory, self.seats.clone(), look);
         self.changes = changes;
         self.presence = Some(presence);
-        self.lasts = presence != Presence::Gone;
         presence
     }
 }

@@ -110,11 +110,7 @@ impl<M: Memory<Control>> Put<M> for Tail {
             && self.company.lasts(&memory.control().roster)
             && !self.is_full();
         if ours {
-            // SAFETY: the slot is within the shape, the length was admitted, and the slot is free
-            // because we are less than a capacity ahead (S2), and ours because nobody else sends
-            // (S1).
-            unsafe { memory.fill(self.cursor.slot, 0, message) };
-            Tail::publish(self, memory, message.len());
+            self.fill(memory, message);
         }
         ours
     }
@@ -123,9 +119,7 @@ impl<M: Memory<Control>> Put<M> for Tail {
         if let Err(refusal) = Tail::place(self, memory, message.len(), way)? {
             return Ok(Err(refusal));
         }
-        // SAFETY: the slot is within the shape, the length was admitted, and the place is ours.
-        unsafe { memory.fill(self.cursor.slot, 0, message) };
-        Tail::publish(self, memory, message.len());
+        self.fill(memory, message);
         Ok(Ok(()))
     }
 }
@@ -156,6 +150,16 @@ impl Tail {
         }
         // Free because we are less than a capacity ahead (S2); ours because nobody else sends (S1).
         Ok(Ok(self.cursor.slot))
+    }
+
+    /// Sends a message of a length that was admitted, from a place that is ours.
+    #[inline]
+    fn fill<M: Memory<Control>>(&mut self, memory: &M, message: &[u8]) {
+        // SAFETY: the cursor's slot is within the shape, the length was admitted, and the slot is
+        // free because we are less than a capacity ahead (S2), and ours because nobody else sends
+        // (S1).
+        unsafe { memory.fill(self.cursor.slot, 0, message) };
+        Tail::publish(self, memory, message.len());
     }
 
     /// Sends what was written into the place.
@@ -241,10 +245,7 @@ impl<M: Memory<Control>> Take<M> for Head {
             return None;
         }
         let buffer = buffer.get_mut(..length)?;
-        // SAFETY: the slot is within the shape, the length was just checked in private memory,
-        // and the slot is not written before we give it back (R2).
-        unsafe { memory.copy(self.cursor.slot, 0, buffer) };
-        Head::give_back(self, memory);
+        self.copy_out(memory, buffer);
         Some(length)
     }
 
@@ -254,18 +255,15 @@ impl<M: Memory<Control>> Take<M> for Head {
         buffer: &mut [u8],
         way: Way<'_>,
     ) -> Attempt<usize, ReceiveError> {
-        let (slot, length) = match Head::next(self, memory, way)? {
-            Ok(next) => next,
+        let length = match Head::next(self, memory, way)? {
+            Ok((_, length)) => length,
             Err(end) => return Ok(Err(end)),
         };
         let room = buffer.len();
         let Some(buffer) = buffer.get_mut(..length) else {
             return Ok(Err(ReceiveError::ShortBuffer { room, needed: length }));
         };
-        // SAFETY: the slot is within the shape, the length was just checked in private memory,
-        // and the slot is not written before we give it back (R2).
-        unsafe { memory.copy(slot, 0, buffer) };
-        Head::give_back(self, memory);
+        self.copy_out(memory, buffer);
         Ok(Ok(length))
     }
 }
@@ -290,6 +288,15 @@ impl Head {
             return Ok(Err(ReceiveError::Corrupt(damage)));
         }
         Ok(Ok((self.cursor.slot, length)))
+    }
+
+    /// Receives the next message, which is there, into a buffer of its length.
+    #[inline]
+    fn copy_out<M: Memory<Control>>(&mut self, memory: &M, buffer: &mut [u8]) {
+        // SAFETY: the cursor's slot is within the shape, the length was checked in private memory,
+        // and the slot is not written before we give it back (R2).
+        unsafe { memory.copy(self.cursor.slot, 0, buffer) };
+        Head::give_back(self, memory);
     }
 
     /// Receives the message that [`Head::next`] found: its slot is the sender's again.
