@@ -21,7 +21,7 @@ use crate::report::Cell;
 use crate::rulebook::Asked;
 
 mod cells;
-mod processor;
+pub(crate) mod processor;
 
 use processor::Processor;
 

@@ -192,28 +192,21 @@ impl Plan<'_> {
         let (mut senders, mut receivers) = (vec![SENDER], vec![RECEIVER]);
         let side = if self.sender_dies() { &mut senders } else { &mut receivers };
         match script {
+            Script::Alone | Script::Peer { heir: false } => {}
             Script::Rejoin => side.extend([HEIR, LATER]),
-            Script::Rival => side.push(HEIR),
-            _ if self.has_heir(script) => side.push(HEIR),
-            _ => {}
+            Script::Peer { heir: true } | Script::Rival => side.push(HEIR),
         }
         self.setting.setup(&senders, &receivers)
-    }
-
-    /// Whether somebody takes the role of the killed process.
-    fn has_heir(&self, script: Script) -> bool {
-        match script {
-            Script::Rejoin => true,
-            // Whoever sleeps is told of the death, if anybody is, unless there is an heir.
-            Script::Peer => self.notice() != Some(Notice::Reported),
-            Script::Alone | Script::Rival => false,
-        }
     }
 
     fn scripts(&self) -> &'static [Script] {
         match self.company {
             Company::Alone => &[Script::Alone, Script::Rejoin],
-            Company::Peer => &[Script::Peer],
+            // Whoever sleeps is told of the death, if anybody is, unless there is an heir.
+            Company::Peer if self.notice() == Some(Notice::Reported) => {
+                &[Script::Peer { heir: false }]
+            }
+            Company::Peer => &[Script::Peer { heir: true }],
             Company::Rival => &[Script::Rival],
         }
     }
@@ -271,7 +264,7 @@ fn run(
     let apart = trace.crash_points();
     let points = if plan.every { trace.all_points() } else { apart.clone() };
     sweep.points = points.len();
-    let heirs = setups.iter().any(|(script, _)| plan.has_heir(*script));
+    let heirs = setups.iter().any(|(script, _)| script.has_heir());
     if heirs && plan.victim != Victim::Create {
         sweep.rejoin = rejoin_in_order(tracer, plan, sweep, gathered)?;
     }
@@ -286,8 +279,11 @@ fn run(
                 continue;
             }
             let begun = Instant::now();
-            let heir = plan.has_heir(*script) && sweep.rejoin.is_none();
-            let mut ended = kill_at(tracer, plan, setup, &trace, position, (*script, heir))?;
+            let script = match script {
+                Script::Peer { heir } => Script::Peer { heir: *heir && sweep.rejoin.is_none() },
+                script => *script,
+            };
+            let mut ended = kill_at(tracer, plan, setup, &trace, position, script)?;
             sweep.times.push(begun.elapsed());
             sweep.note_left(&mut ended);
             let finding = plan.setting.judge(&ended);
@@ -407,7 +403,7 @@ fn rejoin_in_order(
     let setup = orderly.setup(Script::Rejoin);
     let mut world = prepare(tracer, &orderly, &setup, true)?;
     world.call(orderly.victim.process(), close())?;
-    survivors::survive(&mut world, &orderly, Script::Rejoin, true)?;
+    survivors::survive(&mut world, &orderly, Script::Rejoin)?;
     let ended = world.end()?;
     let finding = plan.setting.judge(&ended);
     let why = match &finding {
@@ -432,11 +428,11 @@ fn kill_at(
     setup: &Setup,
     trace: &Trace,
     position: Option<usize>,
-    (script, heir): (Script, bool),
+    script: Script,
 ) -> Result<Ended, Trouble> {
     let victim = plan.victim.process();
     let way = position.map(|position| trace.way(tracer, position)).transpose()?;
-    let mut world = prepare(tracer, plan, setup, heir)?;
+    let mut world = prepare(tracer, plan, setup, script.has_heir())?;
     if plan.victim.waits() {
         world.even_clocks();
     }
@@ -455,6 +451,6 @@ fn kill_at(
         survivors::rival_waits(&mut world, plan)?;
     }
     world.kill(victim)?;
-    survivors::survive(&mut world, plan, script, heir)?;
+    survivors::survive(&mut world, plan, script)?;
     world.end()
 }

@@ -18,18 +18,26 @@ pub(super) enum Script {
     /// A new process takes the role of the killed one, and both go on for twenty rounds; then the
     /// new one closes, and another takes the role.
     Rejoin,
-    /// The other side, which slept in its call all the time, goes on, with an heir if need be.
-    Peer,
+    /// The other side, which slept in its call all the time, goes on.
+    Peer {
+        /// Whether another process takes the role of the killed one, if need be.
+        heir: bool,
+    },
     /// A rival, which slept in the same call, gets what comes next.
     Rival,
 }
 
 impl Script {
+    /// Whether another process takes the role of the killed one.
+    pub(super) fn has_heir(self) -> bool {
+        matches!(self, Script::Rejoin | Script::Peer { heir: true })
+    }
+
     fn word(self) -> &'static str {
         match self {
             Script::Alone => "alone",
             Script::Rejoin => "rejoin",
-            Script::Peer => "peer",
+            Script::Peer { .. } => "peer",
             Script::Rival => "rival",
         }
     }
@@ -44,8 +52,6 @@ const MEETINGS: u32 = 3;
 struct Survivors<'w, 't, 'p> {
     world: &'w mut World<'t>,
     plan: &'p Plan<'p>,
-    /// Whether the role of the killed process can be taken again.
-    heir: bool,
     /// How many messages each process has sent.
     sent: [u32; 4],
     told: Vec<String>,
@@ -68,25 +74,24 @@ pub(super) fn rival_waits(world: &mut World<'_>, plan: &Plan<'_>) -> Result<(), 
     world.call_briefly(HEIR, call).map(drop)
 }
 
-/// Lets the survivors of the kill go on, with an heir or without.
+/// Lets the survivors of the kill go on.
 pub(super) fn survive(
     world: &mut World<'_>,
     plan: &Plan<'_>,
     script: Script,
-    heir: bool,
 ) -> Result<(), Trouble> {
     let mut sent = [0; 4];
     sent[0] = plan.waiting;
     // The message of the victim, or of the peer that waits to send, has its number for good.
-    if plan.victim.process() == SENDER || script == Script::Peer {
+    if plan.victim.process() == SENDER || matches!(script, Script::Peer { .. }) {
         sent[0] += 1;
     }
-    let mut survivors = Survivors { world, plan, heir, sent, told: Vec::new() };
+    let mut survivors = Survivors { world, plan, sent, told: Vec::new() };
     let done = match script {
         _ if plan.victim == Victim::Create => survivors.create_again(),
         Script::Alone => survivors.go_on_alone(),
         Script::Rejoin => survivors.rejoin(),
-        Script::Peer => survivors.peer(),
+        Script::Peer { heir } => survivors.peer(heir),
         Script::Rival => survivors.rival(),
     };
     let told = std::mem::take(&mut survivors.told);
@@ -254,7 +259,7 @@ impl Survivors<'_, '_, '_> {
         Ok(())
     }
 
-    fn peer(&mut self) -> Result<(), Stopped> {
+    fn peer(&mut self, heir: bool) -> Result<(), Stopped> {
         let (peer, _) = peer_call(self.plan);
         let progress = self.world.go_on(peer, true)?;
         self.told.push(progress.word());
@@ -263,12 +268,9 @@ impl Survivors<'_, '_, '_> {
             progress if progress.returned() => return self.go_on_alone(),
             _ => return Err(Stopped::Told),
         }
-        if self.plan.notice() == Some(Notice::Reported) {
-            // It ought to have been told.
-            return Err(Stopped::Told);
-        }
-        // Nobody has to come back to a link that is quiet. Somebody who does wakes it.
-        if !self.heir {
+        // Nobody has to come back to a link that is quiet. Somebody who does wakes it. Where nobody
+        // does, it waits rightly, or ought to have been told.
+        if !heir {
             return Err(Stopped::Told);
         }
         self.join(HEIR)?;

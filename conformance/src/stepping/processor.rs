@@ -17,17 +17,23 @@ impl Processor {
     pub(super) fn take() -> Option<Self> {
         let allowed = sched_getaffinity(Pid::from_raw(0)).ok()?;
         let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = |number: &usize| allowed.is_set(*number).unwrap_or(false);
-        let number = (0..CpuSet::count()).filter(free).find(|number| taken.insert(*number))?;
+        let is_allowed = |number: &usize| allowed.is_set(*number).unwrap_or(false);
+        let number =
+            (0..CpuSet::count()).filter(is_allowed).find(|number| taken.insert(*number))?;
         Some(Self(number))
     }
 
     /// Keeps the calling thread, and what it starts, there.
     pub(super) fn stay(&self) -> nix::Result<()> {
-        let mut set = CpuSet::new();
-        set.set(self.0)?;
-        sched_setaffinity(Pid::from_raw(0), &set)
+        stay_on(self.0)
     }
+}
+
+/// Keeps the calling thread, and what it starts, on this processor.
+pub(crate) fn stay_on(number: usize) -> nix::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(number)?;
+    sched_setaffinity(Pid::from_raw(0), &set)
 }
 
 impl Drop for Processor {

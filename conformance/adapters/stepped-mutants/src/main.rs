@@ -64,8 +64,7 @@ impl Adapter for Mutants {
     }
 
     fn create(&self, link: &str, place: &Place) -> Result<Box<dyn Created>, Failure> {
-        let threads = Defect::ALL.into_iter().find(|d| d.joins_threads() && d.name() == link);
-        if let Some(defect) = threads {
+        if let Some(defect) = Defect::of(link).filter(|defect| defect.joins_threads()) {
             return Ok(Box::new(Heap(Queue::allocate(), defect)));
         }
         let path = path(place);
@@ -79,7 +78,7 @@ impl Adapter for Mutants {
         address: &Address,
         _: Role,
     ) -> Result<Box<dyn Endpoint>, Failure> {
-        let defect = Defect::ALL.into_iter().find(|d| d.name() == link);
+        let defect = Defect::of(link);
         let defect = defect.ok_or_else(|| Failure::Other(format!("no link {link}")))?;
         if defect == Defect::StartsThread {
             std::thread::spawn(std::thread::park);

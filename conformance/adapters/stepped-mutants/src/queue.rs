@@ -79,6 +79,11 @@ impl Defect {
         Self::LongWinded,
     ];
 
+    /// That of the link of this name.
+    pub(crate) fn of(link: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|defect| defect.name() == link)
+    }
+
     /// The name of the link that has it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -118,8 +123,8 @@ impl Defect {
 
     /// Whether it claims to take several senders.
     pub(crate) fn has_many_senders(self) -> bool {
-        let locks = matches!(self, Self::TestThenSet | Self::HeldAtDeath | Self::SleptOn);
-        locks || matches!(self, Self::Unlocked | Self::UnlockedThreads)
+        use Defect::{HeldAtDeath, SleptOn, TestThenSet, Unlocked, UnlockedThreads};
+        matches!(self, Unlocked | UnlockedThreads | TestThenSet | HeldAtDeath | SleptOn)
     }
 
     /// Whether it joins threads, through memory that they allocate.

@@ -23,13 +23,17 @@ use crate::stepped::control::{Answer, Command, Control, LENGTH, Meeting, ZYGOTE_
 use crate::stepped::decode::Decoding;
 use crate::stepped::source::Modules;
 use crate::stepped::{Trouble, namespaces};
+use crate::stepping::processor::stay_on;
 
 impl Tracer {
     /// Starts the adapter program as a zygote, up to its first meeting. Its worlds have
     /// namespaces of their own where the kernel lets them, else a place in this folder.
     pub(in crate::stepped) fn start(program: &Path, folder: &Path) -> Result<Self, Trouble> {
         check(program)?;
-        pin().map_err(|e| Trouble::Broken(format!("cannot stay on one processor: {e}")))?;
+        // Handing over to another processor costs three times as much.
+        nix::sched::sched_getcpu()
+            .and_then(stay_on)
+            .map_err(|e| Trouble::Broken(format!("cannot stay on one processor: {e}")))?;
         // Waiting is done by `sigtimedwait`, which wants the signal blocked.
         let mut set = SigSet::empty();
         set.add(Signal::SIGCHLD);
@@ -190,15 +194,6 @@ impl Tracer {
             at += 16;
         }
     }
-}
-
-/// Keeps this thread, and whatever it starts, on the processor that it is on: handing over to
-/// another one costs three times as much.
-fn pin() -> nix::Result<()> {
-    let here = nix::sched::sched_getcpu()?;
-    let mut set = nix::sched::CpuSet::new();
-    set.set(here)?;
-    nix::sched::sched_setaffinity(Pid::from_raw(0), &set)
 }
 
 fn exec(program: &Path, log: &Path, page: &OwnedFd) -> Result<Pid, Trouble> {
